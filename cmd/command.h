@@ -1,0 +1,57 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lib/ops/context.h"
+
+namespace stasis {
+
+/// Options that every command takes.
+struct Globals {
+    std::string store = "/var/lib/stasis";
+    std::string runc_root = "/run/runc";
+    std::optional<double> timeout_seconds;
+    bool json = false;
+    bool verbose = false;
+    bool quiet = false;
+};
+
+/// What main runs once the command line is read: returns the exit code.
+using Run = std::function<int()>;
+
+/// One entry of the table of commands: adds itself to the parser and says what to run.
+struct Command {
+    const char* name;
+    void (*add)(CLI::App& parent, const Globals& globals, Run& run);
+};
+
+void add_snapshot(CLI::App& parent, const Globals& globals, Run& run);
+void add_stateful_stop(CLI::App& parent, const Globals& globals, Run& run);
+void add_restore(CLI::App& parent, const Globals& globals, Run& run);
+void add_check(CLI::App& parent, const Globals& globals, Run& run);
+void add_list(CLI::App& parent, const Globals& globals, Run& run);
+void add_info(CLI::App& parent, const Globals& globals, Run& run);
+void add_verify(CLI::App& parent, const Globals& globals, Run& run);
+void add_delete(CLI::App& parent, const Globals& globals, Run& run);
+void add_completion(CLI::App& parent, const Globals& globals, Run& run);
+/// Hidden: the process that `check` dumps and restores to see whether CRIU works here.
+void add_selftest_target(CLI::App& parent, const Globals& globals, Run& run);
+
+/// The part of an operation's surroundings that outlives it.
+class Session {
+  public:
+    explicit Session(const Globals& globals);
+    ops::Context& context() { return context_; }
+
+  private:
+    sys::Interrupts interrupts_;
+    std::unique_ptr<Progress> progress_;
+    ops::Context context_;
+};
+
+}  // namespace stasis

@@ -1,0 +1,53 @@
+#include "cmd/command.h"
+#include "cmd/exit_code.h"
+#include "cmd/output.h"
+#include "lib/ops/manage.h"
+
+namespace stasis {
+namespace {
+
+Json to_json(const store::Entry& entry) {
+    const std::optional<store::Manifest>& manifest = entry.found.manifest;
+    return {{"target", entry.runtime + ":" + entry.container},
+            {"checkpoint", entry.checkpoint},
+            {"kind", manifest ? Json(manifest->kind) : Json()},
+            {"created", manifest ? Json(manifest->created) : Json()},
+            {"bytes", manifest ? Json(manifest->bytes()) : Json()},
+            {"state", to_string(entry.found.state)}};
+}
+
+std::vector<std::string> to_row(const store::Entry& entry) {
+    const std::optional<store::Manifest>& manifest = entry.found.manifest;
+    return {entry.runtime + ":" + entry.container,
+            entry.checkpoint,
+            manifest ? manifest->kind : "-",
+            manifest ? manifest->created : "-",
+            manifest ? human_bytes(manifest->bytes()) : "-",
+            to_string(entry.found.state)};
+}
+
+int run_list(const Globals& globals, const std::string& target) {
+    Session session(globals);
+    const std::vector<store::Entry> entries = ops::list(session.context(), target);
+    if (globals.json) {
+        Json list = Json::array();
+        for (const store::Entry& entry : entries) list.push_back(to_json(entry));
+        print_json({{"checkpoints", list}});
+        return kOk;
+    }
+    std::vector<std::vector<std::string>> rows{{"TARGET", "CHECKPOINT", "KIND", "CREATED", "SIZE", "STATE"}};
+    for (const store::Entry& entry : entries) rows.push_back(to_row(entry));
+    print_table(rows);
+    return kOk;
+}
+
+}  // namespace
+
+void add_list(CLI::App& parent, const Globals& globals, Run& run) {
+    const auto target = std::make_shared<std::string>();
+    CLI::App& command = *parent.add_subcommand("list", "Show the checkpoints in the store");
+    command.add_option("TARGET", *target, "Only those of this target");
+    command.callback([&globals, &run, target] { run = [&globals, target] { return run_list(globals, *target); }; });
+}
+
+}  // namespace stasis

@@ -1,0 +1,90 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
+#include <google/protobuf/stubs/logging.h>
+
+#include "cmd/command.h"
+#include "cmd/exit_code.h"
+#include "cmd/output.h"
+#include "lib/base/version.h"
+
+namespace stasis {
+namespace {
+
+/// In the order in which help lists them.
+constexpr std::array<Command, 10> kCommands{{
+    {"snapshot", add_snapshot},
+    {"stateful-stop", add_stateful_stop},
+    {"restore", add_restore},
+    {"check", add_check},
+    {"list", add_list},
+    {"info", add_info},
+    {"verify", add_verify},
+    {"delete", add_delete},
+    {"completion", add_completion},
+    {"selftest-target", add_selftest_target},
+}};
+
+void add_globals(CLI::App& app, Globals& globals) {
+    app.add_option("--store", globals.store, "Where checkpoints lie")->envname("STASIS_STORE")->capture_default_str()->type_name("DIR");
+    app.add_option("--runc-root", globals.runc_root, "runc's state folder (`runc --root`)")->capture_default_str()->type_name("DIR");
+    app.add_option("--timeout", globals.timeout_seconds, "Give up after this time; the target runs on")
+        ->check(CLI::PositiveNumber)
+        ->type_name("SECONDS");
+    app.add_flag("--json", globals.json, "Print one JSON document");
+    app.add_flag("-v,--verbose", globals.verbose, "Say each step on standard error");
+    app.add_flag("-q,--quiet", globals.quiet, "Print no progress and no warnings");
+    app.set_version_flag("--version", std::string("stasis ") + kVersion);
+}
+
+/// A descriptor that we open must never become standard output by chance.
+void open_missing_standard_streams() {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
+        if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);
+}
+
+int run(int argc, char** argv) {
+    Globals globals;
+    CLI::App app{"Freeze running containers, keep their state on disk, bring them back"};
+    app.require_subcommand(1);
+    // Global options are understood before and after the command.
+    app.fallthrough();
+    add_globals(app, globals);
+    Run chosen;
+    for (const Command& command : kCommands) command.add(app, globals, chosen);
+    try {
+        app.parse(argc, argv);
+        return chosen();
+    } catch (const CLI::Success& help_or_version) {
+        return app.exit(help_or_version) == 0 ? kOk : kFailed;
+    } catch (const CLI::ParseError& error) {
+        print_error(Error(Kind::usage, error.what()).hint("`stasis --help` and `stasis COMMAND --help` show how"), globals.json);
+        return kUsage;
+    } catch (const Error& error) {
+        print_error(error, globals.json);
+        return exit_code(error);
+    } catch (const std::exception& error) {
+        const Error bug(Kind::internal, error.what());
+        print_error(bug, globals.json);
+        return exit_code(bug);
+    }
+}
+
+}  // namespace
+}  // namespace stasis
+
+int main(int argc, char** argv) {
+    stasis::open_missing_standard_streams();
+    // Images must be readable by the root of a user namespace; the folder above them is private.
+    ::umask(S_IWGRP | S_IWOTH);
+    // A reader that closed our output must not end us in the middle of an operation.
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    // protobuf's own complaints would land between ours; parsing errors are reported by their caller.
+    google::protobuf::SetLogHandler(nullptr);
+    return stasis::run(argc, argv);
+}

@@ -1,0 +1,44 @@
+#include "lib/ops/restore.h"
+
+#include <fmt/format.h>
+
+#include "cmd/command.h"
+#include "cmd/exit_code.h"
+#include "cmd/output.h"
+
+namespace stasis {
+namespace {
+
+int run_restore(const Globals& globals, const ops::RestoreRequest& request) {
+    Session session(globals);
+    const ops::RestoreReport report = ops::restore(session.context(), request);
+    if (globals.json)
+        print_json({{"target", report.target},
+                    {"checkpoint", report.checkpoint},
+                    {"path", report.path.string()},
+                    {"pid", report.pid},
+                    {"total_us", report.total_us}});
+    else
+        print_text(fmt::format("{} restored from '{}' in {}, pid {}\n", report.target, report.checkpoint,
+                               human_time(report.total_us), report.pid));
+    return kOk;
+}
+
+}  // namespace
+
+void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
+    const auto request = std::make_shared<ops::RestoreRequest>();
+    CLI::App& command = *parent.add_subcommand("restore", "Bring a target back as a checkpoint has it");
+    command.add_option("TARGET", request->target, "Container or process tree")->required();
+    command.add_option("NAME", request->name, "Checkpoint (default: the newest stop state)");
+    command.add_option("--dir", request->directory, "Restore the checkpoint that lies in this directory")->type_name("DIR");
+    command.add_flag("--replace", request->replace, "Kill the target if it runs, once the checkpoint is verified");
+    command.add_flag("!--no-verify", request->verify, "Do not read the whole checkpoint to verify it first");
+    command
+        .add_option("--console-socket", request->console_socket,
+                    "Socket that receives the console's other end, as for `runc run`")
+        ->type_name("PATH");
+    command.callback([&globals, &run, request] { run = [&globals, request] { return run_restore(globals, *request); }; });
+}
+
+}  // namespace stasis

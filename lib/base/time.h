@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace stasis {
+
+/// Intervals are measured by the monotonic clock only.
+using Clock = std::chrono::steady_clock;
+using Microseconds = std::chrono::microseconds;
+
+/// The moment at which the whole operation must be over; none means no limit.
+using Deadline = std::optional<Clock::time_point>;
+
+/// Whole microseconds from `from` to `to`.
+inline long long microseconds_between(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration_cast<Microseconds>(to - from).count();
+}
+
+/// The wall clock in UTC as `2026-11-22T13:45:00Z`, for manifests and people.
+std::string utc_now();
+
+/// The wall clock in UTC as `20261122T134500Z`, for names of checkpoints and logs.
+std::string utc_stamp();
+
+}  // namespace stasis

@@ -1,0 +1,193 @@
+#include "lib/criu/criu.h"
+
+#include <fcntl.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "lib/base/error.h"
+#include "lib/criu/log.h"
+#include "proto/criu_stats.pb.h"
+
+namespace stasis::criu {
+namespace {
+
+std::string locate_binary() {
+    if (const char* chosen = std::getenv("STASIS_CRIU"); chosen != nullptr && *chosen != '\0') return chosen;
+    if (::access(kPrivateBinary, X_OK) == 0) return kPrivateBinary;
+    return "criu";
+}
+
+/// The full path, so that runtimes which look for `criu` in PATH can be given its folder.
+sys::Path resolve_in_path(const std::string& name) {
+    if (name.find('/') != std::string::npos) return name;
+    std::string folders = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+    while (!folders.empty()) {
+        const std::size_t colon = folders.find(':');
+        const sys::Path candidate = sys::Path(folders.substr(0, colon)) / name;
+        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+        folders = colon == std::string::npos ? "" : folders.substr(colon + 1);
+    }
+    throw Error(Kind::precondition, "there is no CRIU on this host")
+        .hint("run scripts/setup, install the package criu, or name one with STASIS_CRIU=/path/to/criu");
+}
+
+/// CRIU went away without an answer: its log, else what it printed, tells why.
+Error died(const Swrk& criu, const sys::Path& log, const std::string& where) {
+    Error error(Kind::failed, "CRIU ended without an answer " + where);
+    std::vector<std::string> lines = causal_lines(log);
+    const std::string printed = criu.output();
+    if (lines.empty() && !printed.empty()) lines.push_back(printed.substr(0, printed.find('\n')));
+    return error.details(lines).log(log).hint("run `stasis check` to see whether this CRIU works on this kernel");
+}
+
+Error refused(const rpc::Response& response, const sys::Path& log, const std::string& doing) {
+    std::vector<std::string> lines = causal_lines(log);
+    // cr_errmsg is the first error that CRIU logged, rarely the cause: only where there is no log.
+    if (lines.empty() && response.has_cr_errmsg()) lines.push_back(response.cr_errmsg());
+    return Error(Kind::failed, "CRIU could not " + doing).details(lines).log(log);
+}
+
+/// Sends `request`, serves notifications, returns the final response.
+class Conversation {
+  public:
+    Conversation(Swrk& criu, sys::Path log, const OnEvent& on_event, sys::Interrupts& interrupts)
+        : criu_(criu), log_(std::move(log)), on_event_(on_event), interrupts_(interrupts) {}
+
+    rpc::Response run(const rpc::Request& request, const std::string& doing) {
+        criu_.send(request);
+        std::string last = "at its start";
+        for (;;) {
+            std::optional<Packet> packet = criu_.receive(interrupts_);
+            if (!packet) {
+                if (refusal_) std::rethrow_exception(refusal_);
+                if (!committed_) interrupts_.check();
+                throw died(criu_, log_, last);
+            }
+            const rpc::Response& response = packet->response;
+            if (response.type() == rpc::NOTIFY) {
+                last = "after '" + response.notify().script() + "'";
+                answer(*packet);
+                continue;
+            }
+            if (!response.success()) {
+                if (refusal_) std::rethrow_exception(refusal_);
+                throw refused(response, log_, doing);
+            }
+            if (response.type() != request.type())
+                throw Error(Kind::failed, "CRIU answered another question than the one asked").log(log_);
+            return response;
+        }
+    }
+
+    Clock::time_point first_answer() const { return first_answer_; }
+
+  private:
+    void answer(Packet& packet) {
+        Event event{packet.response.notify().script(), packet.response.notify().pid(), std::move(packet.descriptor)};
+        rpc::Request reply;
+        reply.set_type(rpc::NOTIFY);
+        reply.set_notify_success(true);
+        try {
+            if (refusal_)
+                reply.set_notify_success(false);
+            else {
+                if (!committed_) interrupts_.check();
+                on_event_(event);
+            }
+        } catch (...) {
+            refusal_ = std::current_exception();
+            reply.set_notify_success(false);
+        }
+        if (event.script == "post-dump" && !refusal_) committed_ = true;
+        if (first_answer_ == Clock::time_point()) first_answer_ = Clock::now();
+        criu_.send(reply);
+    }
+
+    Swrk& criu_;
+    sys::Path log_;
+    const OnEvent& on_event_;
+    sys::Interrupts& interrupts_;
+    std::exception_ptr refusal_;
+    bool committed_ = false;
+    Clock::time_point first_answer_;
+};
+
+}  // namespace
+
+Binary find_binary(sys::Interrupts& interrupts) {
+    Binary binary;
+    binary.path = resolve_in_path(locate_binary());
+    rpc::Request request;
+    request.set_type(rpc::VERSION_REQUEST);
+    try {
+        Swrk criu = Swrk::start(binary.path, true);
+        const OnEvent ignore = [](Event&) {};
+        const rpc::Response response = Conversation(criu, "", ignore, interrupts).run(request, "tell its version");
+        binary.version = {response.version().major_number(), response.version().minor_number(),
+                          response.version().sublevel()};
+    } catch (Error& error) {
+        if (error.kind() == Kind::interrupted) throw;
+        throw error.kind(Kind::precondition).context("'" + binary.path.string() + "' does not work");
+    }
+    if (binary.version < kOldestSupported)
+        throw Error(Kind::precondition, "CRIU " + binary.version.text() + " ('" + binary.path.string() +
+                                            "') is too old: stasis needs " + kOldestSupported.text())
+            .hint("run scripts/setup, which installs a newer one beside it");
+    return binary;
+}
+
+void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupts) {
+    const sys::UniqueFd folder = sys::open_path(work, O_RDONLY | O_DIRECTORY);
+    rpc::Request request;
+    request.set_type(rpc::CHECK);
+    // Up to 4.1.1 CHECK needs options with an images folder.
+    request.mutable_opts()->set_images_dir_fd(folder.get());
+    request.mutable_opts()->set_work_dir_fd(folder.get());
+    request.mutable_opts()->set_log_file("check.log");
+    try {
+        Swrk process = Swrk::start(criu.path, true);
+        const OnEvent ignore = [](Event&) {};
+        (void)Conversation(process, work / "check.log", ignore, interrupts).run(request, "work on this kernel");
+    } catch (Error& error) {
+        if (error.kind() == Kind::interrupted) throw;
+        throw error.kind(Kind::precondition).hint("a newer CRIU may: run scripts/setup");
+    }
+}
+
+DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
+               sys::Interrupts& interrupts) {
+    rpc::Request request;
+    request.set_type(rpc::DUMP);
+    options.set_notify_scripts(true);
+    *request.mutable_opts() = std::move(options);
+    Swrk process = Swrk::start(criu.path, true);
+    Conversation conversation(process, log, on_event, interrupts);
+    (void)conversation.run(request, "dump the target");
+    return {conversation.first_answer(), Clock::now()};
+}
+
+pid_t restore(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
+              sys::Interrupts& interrupts) {
+    rpc::Request request;
+    request.set_type(rpc::RESTORE);
+    // A shell job must keep our session, group and terminal.
+    const bool own_group = !options.shell_job();
+    options.set_notify_scripts(true);
+    *request.mutable_opts() = std::move(options);
+    Swrk process = Swrk::start(criu.path, own_group);
+    return Conversation(process, log, on_event, interrupts).run(request, "restore the target").restore().pid();
+}
+
+std::optional<DumpStats> read_dump_stats(const sys::Path& work) {
+    // An image: two magic numbers and the length of one message, four bytes each, then the message.
+    constexpr std::size_t kHeader = 12;
+    const std::optional<std::string> bytes = sys::read_file_if_exists(work / "stats-dump");
+    if (!bytes || bytes->size() < kHeader) return std::nullopt;
+    stats::Stats parsed;
+    if (!parsed.ParseFromArray(bytes->data() + kHeader, static_cast<int>(bytes->size() - kHeader))) return std::nullopt;
+    return DumpStats{parsed.dump().freezing_time(), parsed.dump().frozen_time(),
+                     static_cast<long long>(parsed.dump().pages_written())};
+}
+
+}  // namespace stasis::criu

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "lib/criu/swrk.h"
+#include "lib/criu/version.h"
+#include "lib/sys/file.h"
+
+namespace stasis::criu {
+
+/// A CRIU that answered the VERSION request.
+struct Binary {
+    sys::Path path;
+    Version version;
+};
+
+/// Where scripts/setup puts a CRIU of its own when the system's does not work.
+inline constexpr const char* kPrivateBinary = "/opt/stasis/criu/sbin/criu";
+
+/// The CRIU to use: STASIS_CRIU, else the private one, else the first in PATH. Asks it for its
+/// version; throws Kind::precondition where there is none, it can't start, or it is too old.
+Binary find_binary(sys::Interrupts& interrupts);
+
+/// The CHECK request: can this CRIU work on this kernel? Throws Kind::precondition with CRIU's
+/// own words if not. `work` is a folder for its log.
+void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupts);
+
+/// A notification and the descriptor that came with it (`orphan-pts-master`).
+struct Event {
+    std::string script;
+    pid_t pid = 0;
+    sys::UniqueFd descriptor;
+};
+
+/// What to do at each notification. A throw is answered with a refusal: CRIU rolls back, and the
+/// error reaches the caller once CRIU has said so. Names that the callee does not know are fine.
+using OnEvent = std::function<void(Event&)>;
+
+/// When the target stood still, by our clock: from the answer to `pre-dump`, which lets CRIU
+/// freeze it, to CRIU's last word, which comes after it thawed. An upper bound.
+struct DumpTimes {
+    Clock::time_point freeze_begin;
+    Clock::time_point freeze_end;
+};
+
+/// Runs a DUMP. `options` needs images_dir_fd, work_dir_fd, log_file and pid; notifications are
+/// switched on here, because without them a client that dies still leaves the target killed.
+/// A signal or the deadline before `post-dump` refuses the next notification, so that CRIU rolls
+/// back; from the answer to `post-dump` on it is too late and both are ignored.
+/// Throws Kind::failed with the causal lines of the log when CRIU fails.
+DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
+               sys::Interrupts& interrupts);
+
+/// Runs a RESTORE of a bare process tree; returns the pid of its root.
+pid_t restore(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
+              sys::Interrupts& interrupts);
+
+/// What CRIU measured, from the `stats-dump` it leaves in its work folder when it succeeds.
+struct DumpStats {
+    long long freezing_us = 0;
+    long long frozen_us = 0;
+    long long pages_written = 0;
+};
+std::optional<DumpStats> read_dump_stats(const sys::Path& work);
+
+}  // namespace stasis::criu

@@ -1,0 +1,129 @@
+#include "lib/fs/changes.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <tuple>
+
+#include "lib/base/error.h"
+#include "lib/sys/checksum.h"
+
+namespace stasis::fs {
+namespace {
+
+bool not_before(const timespec& time, const timespec& since) {
+    return std::tie(time.tv_sec, time.tv_nsec) >= std::tie(since.tv_sec, since.tv_nsec);
+}
+
+auto attributes(const struct stat& info) {
+    // The size of a folder is an affair of its file system.
+    const off_t size = S_ISDIR(info.st_mode) ? 0 : info.st_size;
+    return std::tuple(info.st_mode, info.st_uid, info.st_gid, info.st_rdev, size, info.st_mtim.tv_sec,
+                      info.st_mtim.tv_nsec);
+}
+
+struct stat status_of(int fd, const Path& path) {
+    struct stat info {};
+    if (::fstat(fd, &info) < 0) throw system_error(errno, "look at '" + path.string() + "'");
+    return info;
+}
+
+std::vector<std::string> names_in(int directory) {
+    return sys::list_directory("/proc/self/fd/" + std::to_string(directory));
+}
+
+class Comparison {
+  public:
+    Comparison(timespec since, const std::set<std::string>& written, const FileRecords& records,
+               sys::Interrupts& interrupts)
+        : since_(since), written_(written), records_(records), interrupts_(interrupts) {}
+
+    void folder(int original, int copy, const std::string& prefix) {
+        interrupts_.check();
+        const struct stat own = status_of(original, prefix);
+        const std::vector<std::string> names = names_in(original);
+        const std::vector<std::string> copied = names_in(copy);
+        for (const std::string& name : copied)
+            if (!std::binary_search(names.begin(), names.end(), name)) result_.remove.push_back(prefix + name);
+        for (const std::string& name : names) entry(original, copy, prefix, name, own.st_dev);
+    }
+
+    /// A name of a changed inode takes its other names along, so that they stay one file.
+    Changes take(const struct stat& original, const struct stat& copy) {
+        if (attributes(original) != attributes(copy) || not_before(original.st_ctim, since_)) changed_.insert(".");
+        for (const auto& [inode, names] : links_) {
+            const bool changed = std::any_of(names.begin(), names.end(),
+                                             [&](const std::string& name) { return changed_.contains(name); });
+            if (changed) changed_.insert(names.begin(), names.end());
+        }
+        // Sorted: a folder stands before what is in it.
+        result_.copy.assign(changed_.begin(), changed_.end());
+        return std::move(result_);
+    }
+
+  private:
+    void entry(int original, int copy, const std::string& prefix, const std::string& name, dev_t device) {
+        const std::string path = prefix + name;
+        struct stat from {};
+        struct stat to {};
+        if (::fstatat(original, name.c_str(), &from, AT_SYMLINK_NOFOLLOW) < 0)
+            throw system_error(errno, "look at '" + path + "'");
+        const bool copied = ::fstatat(copy, name.c_str(), &to, AT_SYMLINK_NOFOLLOW) == 0;
+        const bool same_type = copied && (from.st_mode & S_IFMT) == (to.st_mode & S_IFMT);
+        if (copied && !same_type) result_.remove.push_back(path);
+        if (!same_type || differs(original, name, path, from, to)) changed_.insert(path);
+        if (!S_ISDIR(from.st_mode)) {
+            if (from.st_nlink > 1) links_[from.st_ino].push_back(path);
+            return;
+        }
+        if (from.st_dev != device) return;  // another file system: rsync stays out as well
+        const sys::UniqueFd inner = sys::open_at(original, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (same_type)
+            folder(inner.get(), sys::open_at(copy, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), path + "/");
+        else
+            everything_below(inner.get(), path + "/", from.st_dev);
+    }
+
+    bool differs(int original, const std::string& name, const std::string& path, const struct stat& from,
+                 const struct stat& to) const {
+        if (attributes(from) != attributes(to) || not_before(from.st_ctim, since_)) return true;
+        if (!S_ISREG(from.st_mode) || !written_.contains(path)) return false;
+        const auto known = records_.find(path);
+        return known == records_.end() || sys::record_of(original, name) != known->second;
+    }
+
+    void everything_below(int directory, const std::string& prefix, dev_t device) {
+        for (const std::string& name : names_in(directory)) {
+            changed_.insert(prefix + name);
+            struct stat info {};
+            if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0)
+                throw system_error(errno, "look at '" + prefix + name + "'");
+            if (S_ISDIR(info.st_mode) && info.st_dev == device)
+                everything_below(sys::open_at(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(),
+                                 prefix + name + "/", device);
+        }
+    }
+
+    timespec since_;
+    const std::set<std::string>& written_;
+    const FileRecords& records_;
+    sys::Interrupts& interrupts_;
+    std::set<std::string> changed_;
+    std::map<ino_t, std::vector<std::string>> links_;
+    Changes result_;
+};
+
+}  // namespace
+
+Changes compare(const Path& original, const Path& copy, timespec since, const std::set<std::string>& written,
+                const FileRecords& records, sys::Interrupts& interrupts) {
+    const sys::UniqueFd from = sys::open_path(original, O_RDONLY | O_DIRECTORY);
+    const sys::UniqueFd to = sys::open_path(copy, O_RDONLY | O_DIRECTORY);
+    Comparison comparison(since, written, records, interrupts);
+    comparison.folder(from.get(), to.get(), "");
+    return comparison.take(status_of(from.get(), original), status_of(to.get(), copy));
+}
+
+}  // namespace stasis::fs

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/sys/file.h"
+#include "lib/sys/interrupts.h"
+
+namespace stasis::fs {
+
+using sys::Path;
+
+/// How one tree is copied onto another. Always kept: owners by number, modes, times to the
+/// nanosecond, hard links, ACLs, extended attributes, devices, holes. Never crosses into another
+/// file system.
+struct RsyncJob {
+    Path from;
+    Path to;
+    /// Files that are the same there are hard-linked instead of copied.
+    std::optional<Path> link_to{};
+    /// Only these paths, relative to `from`, and always copied anew, into a new inode.
+    std::optional<std::vector<std::string>> only{};
+    /// Compare by content rather than by size and time, and delete what is not in `from`.
+    bool exact = false;
+    /// Files may change and vanish while they are read (first pass on a live tree).
+    bool live = false;
+    /// A lock that rsync holds for as long as it runs, should we die; -1 for none.
+    int lock_fd = -1;
+};
+
+/// Runs rsync; throws Kind::failed with its last words.
+void rsync(const RsyncJob& job, sys::Interrupts& interrupts);
+
+}  // namespace stasis::fs

@@ -1,0 +1,85 @@
+#include "lib/fs/tree_copy.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "lib/base/error.h"
+#include "lib/fs/changes.h"
+#include "lib/sys/checksum.h"
+
+namespace stasis::fs {
+namespace {
+
+/// File systems stamp with a clock that lags by up to a tick; a generous margin costs only that
+/// files changed in this time before the first pass are copied twice.
+constexpr time_t kMarginSeconds = 1;
+
+timespec now_with_margin() {
+    timespec now{};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec -= kMarginSeconds;
+    return now;
+}
+
+/// Everything at `path` below `root` but for folders that stay: a new inode is made for each, so
+/// that nothing is ever changed in place in a file that an earlier checkpoint shares.
+void unlink_below(const Path& root, const std::string& path) {
+    struct stat info {};
+    const Path whole = root / path;
+    if (::lstat(whole.c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) (void)::unlink(whole.c_str());
+}
+
+}  // namespace
+
+TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd)
+    : from_(std::move(from)), to_(std::move(to)), parent_(std::move(parent)), lock_fd_(lock_fd) {}
+
+void TreeCopy::first_pass(sys::Interrupts& interrupts) {
+    first_pass_began_ = now_with_margin();
+    sys::make_directory(to_, 0700);
+    RsyncJob job{from_, to_};
+    if (parent_) job.link_to = parent_->folder;
+    job.live = true;
+    job.lock_fd = lock_fd_;
+    rsync(job, interrupts);
+
+    // A file that shares its inode with the parent's has the parent's checksum.
+    const auto known = [this](const std::string& path, const struct stat& info) -> std::optional<FileRecord> {
+        struct stat earlier {};
+        if (!parent_ || info.st_nlink < 2) return std::nullopt;
+        const auto record = parent_->records.find(path);
+        if (record == parent_->records.end() || ::lstat((parent_->folder / path).c_str(), &earlier) < 0 ||
+            earlier.st_ino != info.st_ino || earlier.st_dev != info.st_dev)
+            return std::nullopt;
+        shared_bytes_ += record->second.size;
+        return record->second;
+    };
+    records_ = sys::record_tree(to_, interrupts, known);
+}
+
+void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
+    const Changes changes = compare(from_, to_, first_pass_began_, written, records_, interrupts);
+    for (const std::string& path : changes.remove) {
+        sys::remove_tree(to_ / path);
+        records_.erase(path);
+        std::erase_if(records_, [&](const auto& entry) { return entry.first.starts_with(path + "/"); });
+    }
+    if (changes.copy.empty()) return;
+    for (const std::string& path : changes.copy) {
+        unlink_below(to_, path);
+        records_.erase(path);
+    }
+    RsyncJob job{from_, to_};
+    job.only = changes.copy;
+    job.lock_fd = lock_fd_;
+    rsync(job, interrupts);
+    for (const std::string& path : changes.copy) {
+        const Path whole = to_ / path;
+        const sys::UniqueFd folder = sys::open_path(whole.parent_path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (const std::optional<FileRecord> record = sys::record_of(folder.get(), whole.filename()))
+            records_[path] = *record;
+    }
+}
+
+}  // namespace stasis::fs

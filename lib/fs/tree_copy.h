@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "lib/base/file_record.h"
+#include "lib/fs/rsync.h"
+
+namespace stasis::fs {
+
+/// An earlier copy of the same tree whose unchanged files are shared by hard links.
+struct Parent {
+    Path folder;
+    FileRecords records;
+};
+
+/// A copy of a live tree that is exact in the end: a first pass while everything runs, a second
+/// one for what changed meanwhile while the tree stands still. Time stamps decide what changed,
+/// except for files that are being written: a page of a shared mapping that is already dirty takes
+/// further writes without a new time stamp, so those are compared by content.
+class TreeCopy {
+  public:
+    TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd);
+
+    void first_pass(sys::Interrupts& interrupts);
+
+    /// `written`: paths relative to the tree that any task has open for writing or mapped shared
+    /// and writable. Files that are not in the tree are fine.
+    void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts);
+
+    /// Checksums of the copy, complete after the second pass.
+    const FileRecords& records() const { return records_; }
+    /// Bytes of files that share their inode with the parent's.
+    std::uint64_t shared_bytes() const { return shared_bytes_; }
+
+  private:
+    Path from_;
+    Path to_;
+    std::optional<Parent> parent_;
+    int lock_fd_;
+    timespec first_pass_began_{};
+    FileRecords records_;
+    std::uint64_t shared_bytes_ = 0;
+};
+
+}  // namespace stasis::fs

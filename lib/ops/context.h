@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/progress.h"
+#include "lib/runtime/runtime.h"
+#include "lib/store/store.h"
+#include "lib/sys/interrupts.h"
+
+namespace stasis::ops {
+
+using sys::Path;
+
+/// What every use case works with.
+struct Context {
+    store::Store store;
+    std::vector<std::unique_ptr<runtime::Adapter>> adapters;
+    sys::Interrupts& interrupts;
+    Progress& progress;
+};
+
+/// A container or process tree that a user named.
+struct Target {
+    const runtime::Adapter* adapter = nullptr;
+    std::string container;
+
+    std::string runtime() const { return adapter->name(); }
+    std::string text() const { return runtime() + ":" + container; }
+};
+
+/// Finds what `text` means: `runtime:name`, or a bare name, which is looked for among what runs
+/// and what the store holds and must be unique. Throws Kind::usage for a name that is not valid or
+/// not unique (with the choices), Kind::not_found for one that nobody knows.
+Target resolve(const Context& context, const std::string& text);
+
+/// Throws Kind::precondition unless we are root.
+void require_root();
+
+}  // namespace stasis::ops

@@ -1,0 +1,333 @@
+#include "lib/ops/dump.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/base/version.h"
+#include "lib/criu/criu.h"
+#include "lib/criu/options.h"
+#include "lib/fs/rootfs.h"
+#include "lib/inspect/look.h"
+#include "lib/ops/host.h"
+#include "lib/ops/settle.h"
+
+namespace stasis::ops {
+namespace {
+
+constexpr const char* kLogName = "dump.log";
+/// CRIU's finest level is the only one that explains failures. It prolongs the freeze of trees
+/// with thousands of threads (criu#2708), so those get less.
+constexpr int kFullLog = 4;
+constexpr int kShortLog = 2;
+constexpr std::size_t kManyTasks = 1000;
+
+/// What the images need beside the memory itself: tables, and the log.
+constexpr std::uint64_t kImageOverhead = 16 << 20;
+
+std::string kind_name(DumpKind kind) { return kind == DumpKind::stop ? "stop" : "snapshot"; }
+
+/// Refuses with everything that is in the way at once.
+void refuse_blocked(const Target& target, const inspect::Look& seen, const DumpRequest& request) {
+    std::vector<std::string> lines;
+    std::string remedy;
+    for (const inspect::Blocker& blocker : seen.blockers) {
+        lines.push_back(blocker.cause + " (" + blocker.remedy + ")");
+        remedy = blocker.remedy;
+    }
+    if (!seen.strangers.empty() && !request.drop_exec) {
+        for (const proc::Stat& stranger : seen.strangers)
+            lines.push_back(fmt::format("pid {} ({}) was started into the container from outside and would be missing",
+                                        stranger.id.pid, stranger.command));
+        remedy = "end these processes, or leave them out with --drop-exec";
+    }
+    if (lines.empty()) return;
+    throw Error(Kind::failed, "'" + target.text() + "' can't be dumped as it is; nothing was touched")
+        .details(lines)
+        .hint(lines.size() == 1 || seen.blockers.empty() ? remedy : "remove all of these causes first");
+}
+
+void refuse_without_room(const inspect::Look& seen, const Path& folder) {
+    const std::uint64_t needed = seen.memory_bytes + seen.memory_bytes / 20 + kImageOverhead;
+    const std::uint64_t there = sys::free_bytes(folder);
+    if (needed <= there) return;
+    throw Error(Kind::failed, fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left; nothing was touched",
+                                          needed >> 20, folder.string(), there >> 20))
+        .hint("free some space there, or name another store with --store or --dir");
+}
+
+/// Writes the files that go beside the images before CRIU starts.
+void write_extra_files(const runtime::Description& described, const store::Folders& folders) {
+    constexpr mode_t kReadable = 0644;  // a restore into a user namespace reads them
+    constexpr mode_t kPrivate = 0600;
+    for (const runtime::ExtraFile& file : described.image_files)
+        sys::write_file_atomically(folders.images() / file.name, file.text, kReadable);
+    for (const runtime::ExtraFile& file : described.runtime_files)
+        sys::write_file_atomically(folders.runtime() / file.name, file.text, kPrivate);
+}
+
+/// Trees that are kept beside the memory: the root file system and, when asked, volumes.
+class FileCapture {
+  public:
+    void add_rootfs(fs::RootfsPlan plan, const Path& to, std::optional<fs::Parent> parent, int lock_fd) {
+        rootfs_.emplace(std::move(plan), to, std::move(parent), lock_fd);
+    }
+    void add_volume(const store::Volume& volume, const Path& folder, int lock_fd) {
+        volumes_.emplace_back(volume, fs::TreeCopy(volume.source, folder / volume.folder, std::nullopt, lock_fd));
+    }
+    void first_pass(sys::Interrupts& interrupts) {
+        if (rootfs_) rootfs_->first_pass(interrupts);
+        for (auto& [volume, copy] : volumes_) copy.first_pass(interrupts);
+    }
+    void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
+        if (rootfs_) rootfs_->second_pass(written, interrupts);
+        for (auto& [volume, copy] : volumes_) copy.second_pass(written_in(volume, written), interrupts);
+    }
+    /// Bytes that cost no space because an earlier checkpoint has them.
+    std::uint64_t shared_bytes() const { return rootfs_ ? rootfs_->shared_bytes() : 0; }
+    /// Everything that was kept, into the manifest.
+    void describe(store::Manifest& manifest, sys::Interrupts& interrupts) const {
+        if (rootfs_) {
+            const fs::RootfsPlan& plan = rootfs_->plan();
+            manifest.rootfs.backend = to_string(plan.backend);
+            manifest.rootfs.path = plan.path;
+            manifest.rootfs.source = plan.source;
+            manifest.rootfs.mount_options = plan.mount_options;
+            for (const auto& [path, record] : rootfs_->records(interrupts)) manifest.files["rootfs/" + path] = record;
+        }
+        for (const auto& [volume, copy] : volumes_) {
+            manifest.volumes.push_back(volume);
+            for (const auto& [path, record] : copy.records())
+                manifest.files["volumes/" + volume.folder + "/" + path] = record;
+        }
+    }
+
+  private:
+    /// The written files that lie in a volume, as paths from its top.
+    static std::set<std::string> written_in(const store::Volume& volume, const std::set<std::string>& written) {
+        const std::string top = volume.destination.substr(1) + "/";
+        std::set<std::string> result;
+        for (const std::string& path : written)
+            if (path.starts_with(top)) result.insert(path.substr(top.size()));
+        return result;
+    }
+
+    std::optional<fs::RootfsCapture> rootfs_;
+    std::vector<std::pair<store::Volume, fs::TreeCopy>> volumes_;
+};
+
+/// One run of snapshot or stateful-stop, in the order of the story in the manual.
+class Dump {
+  public:
+    Dump(Context& context, const DumpRequest& request) : context_(context), request_(request) {}
+
+    DumpReport run() {
+        began_ = Clock::now();
+        const Target target = resolve(context_, request_.target);
+        if (target.adapter->status(target.container) == runtime::Status::absent)
+            (void)target.adapter->describe(target.container);  // says best what it does not know
+        const store::ContainerLock lock = context_.store.lock(target.runtime(), target.container);
+        const criu::Binary criu = criu::find_binary(context_.interrupts);
+
+        context_.progress.step("looking at " + target.text());
+        const runtime::Description described = target.adapter->describe(target.container);
+        const inspect::Look seen = inspect::look(described.init, {has_nftables()});
+        refuse_blocked(target, seen, request_);
+        warn_of_dropped(seen);
+
+        const store::Location location = place(target);
+        refuse_without_room(seen, location.folder);
+        store::Partial partial = store::Partial::begin(location);
+        try {
+            prepare(target, described, seen, criu, partial);
+            capture(described, lock.fd(), partial, target);
+            const Settlement settlement(described);
+            freeze_and_dump(described, seen, criu, partial, settlement);
+        } catch (Error& error) {
+            if (!partial.sealed()) keep_log(error, partial);
+            throw;
+        }
+        if (!request_.directory) context_.store.clear_failures(target.runtime(), target.container);
+        return report(target, location, partial);
+    }
+
+  private:
+    void warn_of_dropped(const inspect::Look& seen) {
+        for (const proc::Stat& stranger : seen.strangers)
+            context_.progress.warn(fmt::format("pid {} ({}) is left out of the checkpoint", stranger.id.pid, stranger.command));
+    }
+
+    store::Location place(const Target& target) const {
+        if (request_.directory) return store::plain_location(*request_.directory);
+        const std::string prefix = request_.kind == DumpKind::stop ? "stop-" : "";
+        const std::string stem = request_.name.value_or(prefix + utc_stamp());
+        std::string name = stem;
+        // Two snapshots within one second get names of their own unless the user chose one.
+        for (int i = 2; !request_.name; ++i) {
+            const store::Location taken = context_.store.location(target.runtime(), target.container, name);
+            if (store::look_at(taken).state == store::State::absent) break;
+            name = stem + "-" + std::to_string(i);
+        }
+        return context_.store.location(target.runtime(), target.container, name);
+    }
+
+    /// The manifest as far as it is known before the freeze, and the files beside the images.
+    void prepare(const Target& target, const runtime::Description& described, const inspect::Look& seen,
+                 const criu::Binary& criu, const store::Partial& partial) {
+        const Host host = this_host();
+        manifest_.stasis_version = kVersion;
+        manifest_.runtime = target.runtime();
+        manifest_.container = target.container;
+        manifest_.checkpoint = request_.directory ? store::plain_location(*request_.directory).name
+                                                  : partial.folders().root.stem().string();
+        manifest_.kind = kind_name(request_.kind);
+        manifest_.created = utc_now();
+        manifest_.host_name = host.name;
+        manifest_.kernel = host.kernel;
+        manifest_.architecture = host.architecture;
+        manifest_.boot_id = host.boot_id;
+        manifest_.criu_version = criu.version.text();
+        manifest_.criu_options = seen.options;
+        manifest_.criu_options.insert(manifest_.criu_options.end(), described.options.begin(), described.options.end());
+        manifest_.runtime_details = described.details;
+        for (const proc::Stat& task : seen.tasks) manifest_.tasks.push_back({task.id.pid, task.command});
+        write_extra_files(described, partial.folders());
+    }
+
+    void capture(const runtime::Description& described, int lock_fd, const store::Partial& partial, const Target& target) {
+        if (request_.keep_rootfs && !described.rootfs.empty()) {
+            context_.progress.step("copying the root file system");
+            refuse_store_inside(described.rootfs, partial.folders().root);
+            const fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
+            files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(target, plan), lock_fd);
+        }
+        if (request_.with_volumes && !described.volumes.empty()) {
+            sys::make_directory(partial.folders().volumes(), 0700);
+            for (const runtime::BindMount& mount : described.volumes) {
+                if (!std::filesystem::is_directory(mount.source)) continue;
+                const std::string folder = std::to_string(manifest_volumes_++);
+                files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd);
+            }
+        }
+        files_.first_pass(context_.interrupts);
+    }
+
+    static void refuse_store_inside(const Path& rootfs, const Path& store) {
+        const Path relative = std::filesystem::weakly_canonical(store).lexically_relative(std::filesystem::weakly_canonical(rootfs));
+        if (!relative.empty() && *relative.begin() != "..")
+            throw Error(Kind::failed, "the checkpoint would lie inside the root file system that is being copied ('" +
+                                          rootfs.string() + "')")
+                .hint("name another store with --store or --dir");
+    }
+
+    /// The newest checkpoint of this container whose root file system was copied from the same place.
+    std::optional<fs::Parent> parent_of(const Target& target, const fs::RootfsPlan& plan) {
+        if (request_.directory) return std::nullopt;
+        std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
+        for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+            const std::optional<store::Manifest>& manifest = entry->found.manifest;
+            if (!manifest || manifest->rootfs.source != plan.source || manifest->rootfs.backend != to_string(plan.backend))
+                continue;
+            manifest_.rootfs.linked_to = entry->checkpoint;
+            fs::Parent parent;
+            parent.folder =
+                store::Folders{context_.store.location(target.runtime(), target.container, entry->checkpoint).path()}.rootfs();
+            constexpr std::string_view kPrefix = "rootfs/";
+            for (const auto& [path, record] : manifest->files)
+                if (path.starts_with(kPrefix)) parent.records[path.substr(kPrefix.size())] = record;
+            return parent;
+        }
+        return std::nullopt;
+    }
+
+    /// The heart: CRIU freezes, dumps, and asks at `post-dump` whether the source may go.
+    void freeze_and_dump(const runtime::Description& described, const inspect::Look& seen, const criu::Binary& criu,
+                         store::Partial& partial, const Settlement& settlement) {
+        context_.progress.step("dumping");
+        const store::Folders folders = partial.folders();
+        const sys::UniqueFd images = sys::open_path(folders.images(), O_RDONLY | O_DIRECTORY);
+        const sys::UniqueFd logs = sys::open_path(folders.logs(), O_RDONLY | O_DIRECTORY);
+        criu::rpc::Options options;
+        options.set_images_dir_fd(images.get());
+        options.set_work_dir_fd(logs.get());
+        options.set_log_file(kLogName);
+        options.set_log_level(seen.tasks.size() < kManyTasks ? kFullLog : kShortLog);
+        options.set_pid(described.init.pid);
+        options.set_leave_running(request_.kind == DumpKind::snapshot);
+        criu::apply(manifest_.criu_options, criu.version, options);
+        if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
+
+        Clock::time_point frozen_since;
+        const auto on_event = [&](criu::Event& event) {
+            if (event.script == "pre-dump") frozen_since = Clock::now();
+            if (event.script != "post-dump") return;
+            files_.second_pass(inspect::written_files(described.init), context_.interrupts);
+            if (request_.kind == DumpKind::stop) seal(partial, frozen_since, Clock::now());
+        };
+        try {
+            const criu::DumpTimes times = criu::dump(criu, options, folders.logs() / kLogName, on_event, context_.interrupts);
+            freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
+        } catch (Error& error) {
+            after_failure(error, partial, settlement);
+            throw;
+        }
+        if (request_.kind == DumpKind::snapshot) seal(partial, frozen_since, frozen_since + Microseconds(freeze_us_));
+    }
+
+    void seal(store::Partial& partial, Clock::time_point from, Clock::time_point to) {
+        context_.progress.step("sealing");
+        manifest_.freeze_us = microseconds_between(from, to);
+        files_.describe(manifest_, context_.interrupts);
+        partial.seal(manifest_, context_.interrupts);
+    }
+
+    /// CRIU failed, or we refused: the target must run on, and no checkpoint may claim otherwise.
+    void after_failure(Error& error, store::Partial& partial, const Settlement& settlement) const {
+        const bool as_it_was = settlement.settle(partial.folders().logs() / kLogName);
+        if (as_it_was && partial.sealed()) error.log(partial.unseal() / kLogName);
+        if (as_it_was) return;
+        error.kind(Kind::target_changed);
+        error.hint(partial.sealed() ? "the target is gone, its state is sealed: `stasis restore` brings it back"
+                                    : "the target is not as it was: look at it before you go on");
+    }
+
+    static void keep_log(Error& error, store::Partial& partial) {
+        const Path logs = partial.abandon();
+        if (std::filesystem::exists(logs / kLogName)) error.log(logs / kLogName);
+    }
+
+    DumpReport report(const Target& target, const store::Location& location, const store::Partial& partial) const {
+        DumpReport report;
+        report.target = target.text();
+        report.checkpoint = manifest_.checkpoint;
+        report.kind = manifest_.kind;
+        report.path = location.path();
+        report.freeze_us = freeze_us_;
+        if (const std::optional<criu::DumpStats> stats = criu::read_dump_stats(partial.folders().logs()))
+            report.criu_frozen_us = stats->frozen_us;
+        report.total_us = microseconds_between(began_, Clock::now());
+        report.bytes_written = manifest_.bytes() - files_.shared_bytes();
+        report.options = manifest_.criu_options;
+        return report;
+    }
+
+    Context& context_;
+    const DumpRequest& request_;
+    Clock::time_point began_;
+    store::Manifest manifest_;
+    int manifest_volumes_ = 0;
+    FileCapture files_;
+    long long freeze_us_ = 0;
+};
+
+}  // namespace
+
+DumpReport dump(Context& context, const DumpRequest& request) {
+    require_root();
+    return Dump(context, request).run();
+}
+
+}  // namespace stasis::ops

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/ops/context.h"
+
+namespace stasis::ops {
+
+enum class DumpKind { snapshot, stop };
+
+struct DumpRequest {
+    std::string target;
+    DumpKind kind = DumpKind::snapshot;
+    std::optional<std::string> name;  ///< default: the time; for a stop "stop-<time>"
+    std::optional<Path> directory;    ///< --dir: a plain directory instead of the store
+    bool keep_rootfs = true;          ///< --rootfs auto|none
+    bool with_volumes = false;
+    bool drop_exec = false;           ///< go on although exec'd processes will be missing
+};
+
+struct DumpReport {
+    std::string target;
+    std::string checkpoint;
+    std::string kind;
+    Path path;
+    long long freeze_us = 0;
+    long long criu_frozen_us = 0;
+    long long total_us = 0;
+    std::uint64_t bytes_written = 0;
+    OptionList options;
+};
+
+/// A checkpoint of a running target: `snapshot` leaves it running, `stop` ends it once its state
+/// is sealed. On any failure the target is as it was (Kind::failed, Kind::interrupted) or the
+/// error says that it is not (Kind::target_changed).
+DumpReport dump(Context& context, const DumpRequest& request);
+
+}  // namespace stasis::ops

@@ -1,0 +1,51 @@
+#include "lib/ops/manage.h"
+
+#include "lib/base/error.h"
+
+namespace stasis::ops {
+
+std::vector<store::Entry> list(Context& context, const std::string& target) {
+    require_root();
+    if (target.empty()) return context.store.list("", "");
+    const Target found = resolve(context, target);
+    return context.store.list(found.runtime(), found.container);
+}
+
+Choice info(Context& context, const std::string& target, const std::optional<std::string>& name,
+            const std::optional<Path>& directory) {
+    require_root();
+    return choose_checkpoint(context, resolve(context, target), name, directory);
+}
+
+std::vector<Verdict> verify(Context& context, const std::string& target, const std::optional<std::string>& name) {
+    std::vector<Verdict> verdicts;
+    bool found = false;
+    for (const store::Entry& entry : list(context, target)) {
+        if (name && entry.checkpoint != *name) continue;
+        found = true;
+        Verdict verdict{entry.runtime + ":" + entry.container, entry.checkpoint, {}};
+        if (entry.found.manifest)
+            verdict.problems = store::verify(context.store.location(entry.runtime, entry.container, entry.checkpoint),
+                                             *entry.found.manifest, context.interrupts);
+        else
+            verdict.problems = {"it is " + to_string(entry.found.state)};
+        verdicts.push_back(std::move(verdict));
+    }
+    if (!found && !target.empty())
+        throw Error(Kind::not_found, "'" + target + "' has no checkpoint" + (name ? " '" + *name + "'" : ""));
+    return verdicts;
+}
+
+void remove(Context& context, const std::string& target, const std::string& name) {
+    require_root();
+    const Target found = resolve(context, target);
+    const store::Location location = context.store.location(found.runtime(), found.container, name);
+    const store::ContainerLock lock = context.store.lock(found.runtime(), found.container);
+    if (store::look_at(location).state == store::State::absent)
+        throw Error(Kind::not_found, "'" + found.text() + "' has no checkpoint '" + name + "'")
+            .hint("`stasis list " + found.text() + "` shows what there is");
+    store::remove(location);
+    context.store.clear_failures(found.runtime(), found.container);
+}
+
+}  // namespace stasis::ops

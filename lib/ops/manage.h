@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/ops/context.h"
+#include "lib/ops/find.h"
+
+namespace stasis::ops {
+
+/// Everything in the store, or what there is of one target (empty: all).
+std::vector<store::Entry> list(Context& context, const std::string& target);
+
+/// One checkpoint, named as for restore.
+Choice info(Context& context, const std::string& target, const std::optional<std::string>& name,
+            const std::optional<Path>& directory);
+
+/// One checked checkpoint and what is wrong with it (nothing: it is whole).
+struct Verdict {
+    std::string target;
+    std::string checkpoint;
+    std::vector<std::string> problems;
+};
+
+/// Verifies one checkpoint, or all of a target, or (empty target) the whole store.
+std::vector<Verdict> verify(Context& context, const std::string& target, const std::optional<std::string>& name);
+
+/// Deletes one checkpoint, sealed or damaged, and the remains of failures of that container.
+void remove(Context& context, const std::string& target, const std::string& name);
+
+}  // namespace stasis::ops

@@ -1,0 +1,153 @@
+#include "lib/ops/restore.h"
+
+#include <fcntl.h>
+
+#include "lib/base/error.h"
+#include "lib/criu/criu.h"
+#include "lib/criu/log.h"
+#include "lib/criu/options.h"
+#include "lib/fs/rootfs.h"
+#include "lib/ops/find.h"
+#include "lib/ops/host.h"
+
+namespace stasis::ops {
+namespace {
+
+constexpr int kFullLog = 4;
+
+bool is_there(runtime::Status status) {
+    return status != runtime::Status::absent && status != runtime::Status::stopped;
+}
+
+/// One run of restore, in the order of the story in the manual.
+class Restore {
+  public:
+    Restore(Context& context, const RestoreRequest& request) : context_(context), request_(request) {}
+
+    RestoreReport run() {
+        const Clock::time_point began = Clock::now();
+        target_ = resolve(context_, request_.target);
+        const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
+        choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
+        criu_ = criu::find_binary(context_.interrupts);
+        make_plan();
+
+        const bool running = is_there(target_.adapter->status(target_.container));
+        if (running && !request_.replace)
+            throw Error(Kind::busy, "'" + target_.text() + "' is running")
+                .hint("stop it first, or replace it by the checkpoint with --replace");
+        if (request_.verify) {
+            context_.progress.step("verifying " + choice_.location.path().string());
+            verify_or_throw(context_, choice_);
+        }
+        refuse_misfit();
+        context_.interrupts.check();
+
+        // From here on things change; a signal no longer stops us half way.
+        if (running) {
+            context_.progress.step("killing the running " + target_.text());
+            target_.adapter->kill(target_.container);
+        }
+        try {
+            const int pid = bring_back();
+            return {target_.text(), choice_.manifest.checkpoint, choice_.location.path(), pid,
+                    microseconds_between(began, Clock::now())};
+        } catch (Error& error) {
+            if (running) error.kind(Kind::target_changed);
+            if (error.hint().empty())
+                error.hint("the checkpoint is unharmed: remove the cause and restore again");
+            throw;
+        }
+    }
+
+  private:
+    void make_plan() {
+        const store::Folders folders{choice_.location.path()};
+        plan_.name = target_.container;
+        plan_.images = folders.images();
+        plan_.logs = folders.logs();
+        plan_.log_name = "restore-" + utc_stamp() + ".log";
+        plan_.runtime_files = folders.runtime();
+        plan_.details = choice_.manifest.runtime_details;
+        plan_.criu_configuration = criu::restore_configuration(choice_.manifest.criu_options);
+        plan_.criu = criu_.path;
+        plan_.console_socket = request_.console_socket;
+    }
+
+    /// Everything in which this host or the target's surroundings do not fit, at once.
+    void refuse_misfit() const {
+        const store::Manifest& manifest = choice_.manifest;
+        std::vector<std::string> problems;
+        const Host host = this_host();
+        if (manifest.runtime != target_.runtime())
+            problems.push_back("it is a checkpoint of '" + manifest.target() + "'");
+        if (host.architecture != manifest.architecture)
+            problems.push_back("it was made on " + manifest.architecture + ", this is " + host.architecture);
+        if (criu_.version < criu::Version::parse(manifest.criu_version))
+            problems.push_back("it was made by CRIU " + manifest.criu_version + ", here is CRIU " + criu_.version.text());
+        for (std::string& obstacle : target_.adapter->obstacles(plan_)) problems.push_back(std::move(obstacle));
+        if (problems.empty()) return;
+        throw Error(Kind::damaged, "the checkpoint '" + manifest.checkpoint + "' of '" + manifest.target() +
+                                       "' does not fit; nothing was touched")
+            .details(problems)
+            .hint("put right what is listed, then restore again");
+    }
+
+    int bring_back() {
+        // Its own deadline and signals were looked at for the last time before the first change.
+        sys::Interrupts uninterrupted{std::nullopt};
+        context_.progress.step("putting the files back");
+        restore_files(uninterrupted);
+        context_.progress.step("restoring the processes");
+        try {
+            return target_.adapter->restores() ? target_.adapter->restore(plan_).pid : restore_tree();
+        } catch (Error& error) {
+            std::vector<std::string> lines = criu::causal_lines(plan_.logs / plan_.log_name);
+            if (lines.empty()) lines = error.details();
+            throw error.details(lines).context("cannot restore '" + target_.text() + "'");
+        }
+    }
+
+    void restore_files(sys::Interrupts& interrupts) const {
+        const store::Folders folders{choice_.location.path()};
+        const store::Rootfs& kept = choice_.manifest.rootfs;
+        fs::restore_rootfs({fs::backend_from(kept.backend), kept.path, kept.source, kept.mount_options}, folders.rootfs(),
+                           interrupts);
+        for (const store::Volume& volume : choice_.manifest.volumes)
+            fs::restore_rootfs({fs::Backend::copy, volume.source, volume.source, ""}, folders.volumes() / volume.folder,
+                               interrupts);
+    }
+
+    int restore_tree() {
+        constexpr int kPidTimeoutMs = 10'000;
+        if (const std::optional<pid_t> pid = target_.adapter->restored_pid(plan_.details))
+            if (!proc::wait_until_pid_is_free(*pid, kPidTimeoutMs))
+                throw Error(Kind::busy, "pid " + std::to_string(*pid) + " is taken by another process");
+        const sys::UniqueFd images = sys::open_path(plan_.images, O_RDONLY | O_DIRECTORY);
+        const sys::UniqueFd logs = sys::open_path(plan_.logs, O_RDONLY | O_DIRECTORY);
+        criu::rpc::Options options;
+        options.set_images_dir_fd(images.get());
+        options.set_work_dir_fd(logs.get());
+        options.set_log_file(plan_.log_name);
+        options.set_log_level(kFullLog);
+        criu::apply(choice_.manifest.criu_options, criu_.version, options);
+        sys::Interrupts uninterrupted{std::nullopt};
+        return criu::restore(criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, uninterrupted);
+    }
+
+    Context& context_;
+    const RestoreRequest& request_;
+    Target target_;
+    Choice choice_;
+    criu::Binary criu_;
+    runtime::RestorePlan plan_;
+};
+
+}  // namespace
+
+RestoreReport restore(Context& context, const RestoreRequest& request) {
+    require_root();
+    return Restore(context, request).run();
+}
+
+}  // namespace stasis::ops

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/ops/context.h"
+
+namespace stasis::ops {
+
+struct RestoreRequest {
+    std::string target;
+    std::optional<std::string> name;
+    std::optional<Path> directory;
+    bool replace = false;  ///< kill what runs, once everything is verified
+    bool verify = true;
+    std::optional<Path> console_socket;
+};
+
+struct RestoreReport {
+    std::string target;
+    std::string checkpoint;
+    Path path;
+    int pid = 0;
+    long long total_us = 0;
+};
+
+/// Brings a target back as a checkpoint has it: files, then processes. Everything is verified
+/// before anything is created, deleted or killed. The checkpoint is never consumed.
+/// Throws Kind::busy when the target runs (without `replace`), Kind::damaged when the checkpoint
+/// can't be trusted or doesn't fit this host, Kind::target_changed when the restore failed after
+/// the running target had been killed for it.
+RestoreReport restore(Context& context, const RestoreRequest& request);
+
+}  // namespace stasis::ops

@@ -1,0 +1,132 @@
+#include "lib/ops/selftest.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "lib/base/error.h"
+#include "lib/criu/options.h"
+#include "lib/inspect/look.h"
+#include "lib/ops/settle.h"
+
+namespace stasis::ops {
+namespace {
+
+constexpr int kPidTimeoutMs = 10'000;
+constexpr int kPortTimeoutMs = 10'000;
+
+/// A folder in /tmp that vanishes with us.
+class TemporaryFolder {
+  public:
+    TemporaryFolder() {
+        std::string name = "/tmp/stasis-selftest.XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr) throw system_error(errno, "create a folder in /tmp");
+        path_ = name;
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    const Path& path() const { return path_; }
+
+  private:
+    Path path_;
+};
+
+sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    return address;
+}
+
+bool can_connect(std::uint16_t port) {
+    const sys::UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_in address = loopback(port);
+    return ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+/// Reads the number that the target writes when it listens.
+std::uint16_t read_port(int pipe) {
+    std::array<char, 16> text{};
+    pollfd ready{pipe, POLLIN, 0};
+    if (::poll(&ready, 1, kPortTimeoutMs) != 1 || ::read(pipe, text.data(), text.size() - 1) <= 0)
+        throw Error(Kind::failed, "the self-test's own process did not start");
+    return static_cast<std::uint16_t>(std::atoi(text.data()));
+}
+
+criu::rpc::Options options_for(const sys::UniqueFd& folder, const OptionList& chosen, const criu::Binary& criu,
+                               const char* log) {
+    constexpr int kFullLog = 4;
+    criu::rpc::Options options;
+    options.set_images_dir_fd(folder.get());
+    options.set_log_file(log);
+    options.set_log_level(kFullLog);
+    criu::apply(chosen, criu.version, options);
+    return options;
+}
+
+}  // namespace
+
+int run_selftest_target() {
+    (void)::setsid();
+    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = loopback(0);
+    socklen_t length = sizeof address;
+    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 || ::listen(listener, 1) < 0 ||
+        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) < 0)
+        return 1;
+    const std::string text = std::to_string(ntohs(address.sin_port));
+    (void)!::write(STDOUT_FILENO, text.data(), text.size());
+    // The pipe to our starter is from outside: let go of it before the dump.
+    (void)::dup2(STDIN_FILENO, STDOUT_FILENO);
+    for (;;) (void)::pause();
+}
+
+void run_selftest(const criu::Binary& criu, sys::Interrupts& interrupts) {
+    const TemporaryFolder folder;
+    const sys::UniqueFd images = sys::open_path(folder.path(), O_RDONLY | O_DIRECTORY);
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw system_error(errno, "create a pipe");
+    const sys::UniqueFd from_target(ends[0]);
+    sys::UniqueFd to_us(ends[1]);
+
+    sys::Command command;
+    command.args = {"/proc/self/exe", "selftest-target"};
+    command.out = to_us.get();
+    command.own_process_group = false;  // it makes a session of its own
+    sys::Child child = sys::Child::start(command);
+    to_us.reset();
+    const std::uint16_t port = read_port(from_target.get());
+    (void)::read(from_target.get(), &ends, sizeof ends);  // until it has let go of the pipe
+
+    const pid_t pid = child.pid();
+    const std::optional<proc::Stat> stat = proc::read_stat(pid);
+    const OptionList chosen = inspect::look(stat->id, {has_nftables()}).options;
+    criu::rpc::Options dump = options_for(images, chosen, criu, "dump.log");
+    dump.set_pid(pid);
+    const criu::OnEvent ignore = [](criu::Event&) {};
+    (void)criu::dump(criu, dump, folder.path() / "dump.log", ignore, interrupts);
+    (void)child.wait();
+    (void)proc::wait_until_pid_is_free(pid, kPidTimeoutMs);
+
+    const pid_t restored =
+        criu::restore(criu, options_for(images, chosen, criu, "restore.log"), folder.path() / "restore.log", ignore, interrupts);
+    const bool works = can_connect(port);
+    (void)::kill(restored, SIGKILL);
+    (void)proc::wait_until_pid_is_free(restored, kPidTimeoutMs);
+    if (!works) throw Error(Kind::failed, "the restored process does not answer on its socket");
+}
+
+}  // namespace stasis::ops

@@ -1,0 +1,211 @@
+#include "lib/proc/process.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "lib/base/error.h"
+#include "lib/base/time.h"
+
+namespace stasis::proc {
+namespace {
+
+Path proc_path(pid_t pid, const std::string& name) { return "/proc/" + std::to_string(pid) + "/" + name; }
+
+std::optional<int> parse_number(const std::string& text) {
+    int value = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+/// mountinfo writes space, tab, newline and backslash as \ooo.
+std::string unescape(const std::string& text) {
+    std::string result;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 3 < text.size()) {
+            result.push_back(static_cast<char>(std::stoi(text.substr(i + 1, 3), nullptr, 8)));
+            i += 3;
+        } else {
+            result.push_back(text[i]);
+        }
+    }
+    return result;
+}
+
+std::vector<std::string> lines_of(const std::optional<std::string>& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text.value_or(""));
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    return lines;
+}
+
+/// A process may end while we read it: what is gone counts as empty.
+std::vector<std::string> lines_of_process_file(pid_t pid, const std::string& name) {
+    try {
+        return lines_of(sys::read_file_if_exists(proc_path(pid, name)));
+    } catch (const Error&) {
+        if (read_stat(pid)) throw;
+        return {};
+    }
+}
+
+}  // namespace
+
+std::optional<Stat> read_stat(pid_t pid) {
+    std::optional<std::string> text;
+    try {
+        text = sys::read_file_if_exists(proc_path(pid, "stat"));
+    } catch (const Error&) {
+        return std::nullopt;  // it ended between open and read
+    }
+    if (!text) return std::nullopt;
+    // The command may hold spaces and parentheses: the last ')' ends it.
+    const std::size_t open = text->find('(');
+    const std::size_t close = text->rfind(')');
+    if (open == std::string::npos || close == std::string::npos) return std::nullopt;
+    Stat stat;
+    stat.id.pid = pid;
+    stat.command = text->substr(open + 1, close - open - 1);
+    std::istringstream fields(text->substr(close + 2));
+    std::string skipped;
+    fields >> stat.state >> stat.parent >> stat.process_group >> stat.session >> stat.terminal;
+    constexpr int kFieldsBetweenTerminalAndStart = 14;  // fields 8 to 21 of proc(5)
+    for (int i = 0; i < kFieldsBetweenTerminalAndStart; ++i) fields >> skipped;
+    fields >> stat.id.start_time;
+    return fields ? std::optional(stat) : std::nullopt;
+}
+
+bool is_alive(const Identity& id) {
+    const std::optional<Stat> stat = read_stat(id.pid);
+    return stat && stat->id == id && stat->state != 'Z' && stat->state != 'X';
+}
+
+bool wait_until_pid_is_free(pid_t pid, int timeout_ms) {
+    // Only the parent sees a zombie vanish; others can but look again.
+    constexpr auto kBetweenLooks = std::chrono::milliseconds(2);
+    const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    while (read_stat(pid)) {
+        if (Clock::now() >= end) return false;
+        std::this_thread::sleep_for(kBetweenLooks);
+    }
+    return true;
+}
+
+std::vector<Stat> all_processes() {
+    std::vector<Stat> result;
+    for (const std::string& name : sys::list_directory("/proc"))
+        if (const std::optional<int> pid = parse_number(name))
+            if (const std::optional<Stat> stat = read_stat(*pid)) result.push_back(*stat);
+    return result;
+}
+
+std::vector<Stat> tree_of(pid_t root, const std::vector<Stat>& processes) {
+    std::multimap<pid_t, const Stat*> children;
+    std::vector<Stat> result;
+    for (const Stat& stat : processes) {
+        if (stat.id.pid == root) result.push_back(stat);
+        children.emplace(stat.parent, &stat);
+    }
+    for (std::size_t i = 0; i < result.size(); ++i) {
+        const auto [first, last] = children.equal_range(result[i].id.pid);
+        for (auto child = first; child != last; ++child) result.push_back(*child->second);
+    }
+    return result;
+}
+
+bool is_ancestor(pid_t ancestor, pid_t pid) {
+    for (std::optional<Stat> stat = read_stat(pid); stat; stat = read_stat(stat->parent)) {
+        if (stat->id.pid == ancestor) return true;
+        if (stat->parent <= 0) return false;
+    }
+    return false;
+}
+
+std::vector<OpenFile> open_files(pid_t pid) {
+    std::vector<OpenFile> result;
+    for (const std::string& name : sys::list_directory(proc_path(pid, "fd"))) {
+        const std::optional<std::string> target = sys::read_link(proc_path(pid, "fd/" + name));
+        if (!target) continue;
+        OpenFile file;
+        file.number = parse_number(name).value_or(-1);
+        file.target = *target;
+        for (const std::string& line : lines_of_process_file(pid, "fdinfo/" + name)) {
+            std::istringstream fields(line);
+            std::string key;
+            fields >> key;
+            if (key == "pos:") fields >> file.offset;
+            if (key == "flags:") fields >> std::oct >> file.flags >> std::dec;
+            if (key == "mnt_id:") fields >> file.mount_id;
+            if (key == "ino:") fields >> file.inode;
+        }
+        result.push_back(file);
+    }
+    return result;
+}
+
+std::vector<FileMapping> file_mappings(pid_t pid) {
+    std::vector<FileMapping> result;
+    for (const std::string& line : lines_of_process_file(pid, "maps")) {
+        const std::size_t path = line.find('/');
+        if (path == std::string::npos) continue;
+        FileMapping mapping;
+        std::istringstream fields(line);
+        std::string permissions;
+        char dash = 0;
+        fields >> std::hex >> mapping.start >> dash >> mapping.end >> permissions;
+        mapping.writable = permissions.find('w') != std::string::npos;
+        mapping.shared = permissions.find('s') != std::string::npos;
+        mapping.path = line.substr(path);
+        result.push_back(mapping);
+    }
+    return result;
+}
+
+std::vector<Mount> mounts(pid_t pid) {
+    std::vector<Mount> result;
+    for (const std::string& line : lines_of_process_file(pid, "mountinfo")) {
+        std::istringstream fields(line);
+        Mount mount;
+        fields >> mount.id >> mount.parent_id >> mount.device >> mount.root >> mount.mount_point >> mount.options;
+        for (std::string field; fields >> field && field != "-";) {
+            if (field.starts_with("shared:")) mount.shared = true;
+            if (field.starts_with("master:")) mount.slave = true;
+        }
+        fields >> mount.type >> mount.source >> mount.super_options;
+        mount.root = unescape(mount.root);
+        mount.mount_point = unescape(mount.mount_point);
+        mount.source = unescape(mount.source);
+        result.push_back(mount);
+    }
+    return result;
+}
+
+std::vector<CgroupMembership> cgroups(pid_t pid) {
+    std::vector<CgroupMembership> result;
+    for (const std::string& line : lines_of_process_file(pid, "cgroup")) {
+        const std::size_t first = line.find(':');
+        const std::size_t second = line.find(':', first + 1);
+        if (second == std::string::npos) continue;
+        result.push_back({line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+    }
+    return result;
+}
+
+std::uint64_t namespace_inode(pid_t pid, const std::string& type) {
+    struct stat info {};
+    return ::stat(proc_path(pid, "ns/" + type).c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+uid_t uid_of(pid_t pid) {
+    struct stat info {};
+    return ::stat(proc_path(pid, "").c_str(), &info) == 0 ? info.st_uid : 0;
+}
+
+}  // namespace stasis::proc

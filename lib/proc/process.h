@@ -1,0 +1,107 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/sys/file.h"
+
+namespace stasis::proc {
+
+using sys::Path;
+
+/// A process for as long as it lives: a pid alone may name another process a moment later.
+struct Identity {
+    pid_t pid = 0;
+    /// Clock ticks after boot (/proc/PID/stat, field 22).
+    std::uint64_t start_time = 0;
+
+    bool operator==(const Identity&) const = default;
+};
+
+/// What /proc/PID/stat says, as far as we need it.
+struct Stat {
+    Identity id;
+    std::string command;
+    /// R, S, D, T, t, Z … as in proc(5).
+    char state = '?';
+    pid_t parent = 0;
+    pid_t process_group = 0;
+    pid_t session = 0;
+    int terminal = 0;
+};
+
+/// An open file of a process.
+struct OpenFile {
+    int number = 0;
+    std::string target;  ///< what the link in /proc/PID/fd says
+    int flags = 0;          ///< open(2) flags
+    std::int64_t offset = 0;
+    int mount_id = 0;
+    std::uint64_t inode = 0;
+};
+
+/// A mapping of a file.
+struct FileMapping {
+    std::uint64_t start = 0;
+    std::uint64_t end = 0;
+    bool writable = false;
+    bool shared = false;
+    std::string path;  ///< with " (deleted)" where the file has no name any more
+};
+
+/// A line of /proc/PID/mountinfo; paths are unescaped.
+struct Mount {
+    int id = 0;
+    int parent_id = 0;
+    std::string device;  ///< major:minor
+    std::string root;    ///< which part of the file system is mounted
+    std::string mount_point;
+    std::string options;
+    bool shared = false;
+    bool slave = false;
+    std::string type;
+    std::string source;
+    std::string super_options;
+};
+
+/// A line of /proc/PID/cgroup.
+struct CgroupMembership {
+    std::string controllers;  ///< empty for cgroup v2
+    std::string path;
+};
+
+/// Nothing where there is no such process.
+std::optional<Stat> read_stat(pid_t pid);
+
+/// Does this very process still exist (a zombie does not count)?
+bool is_alive(const Identity& id);
+
+/// Blocks until the pid is free again, at most `timeout_ms`. A killed process stays a zombie until
+/// its parent reaps it, and CRIU can't restore to a pid that a zombie holds. False on expiry.
+bool wait_until_pid_is_free(pid_t pid, int timeout_ms);
+
+/// Every process that exists, from one pass over /proc.
+std::vector<Stat> all_processes();
+
+/// `root` and its descendants among `processes`, parents before children.
+std::vector<Stat> tree_of(pid_t root, const std::vector<Stat>& processes);
+
+/// Is `ancestor` the process `pid` or one of its ancestors?
+bool is_ancestor(pid_t ancestor, pid_t pid);
+
+std::vector<OpenFile> open_files(pid_t pid);
+std::vector<FileMapping> file_mappings(pid_t pid);
+std::vector<Mount> mounts(pid_t pid);
+std::vector<CgroupMembership> cgroups(pid_t pid);
+
+/// The inode that identifies a namespace ("mnt", "net", "pid", …); 0 where it can't be read.
+std::uint64_t namespace_inode(pid_t pid, const std::string& type);
+
+/// Effective uid of a process as the host sees it.
+uid_t uid_of(pid_t pid);
+
+}  // namespace stasis::proc

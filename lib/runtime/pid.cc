@@ -1,0 +1,81 @@
+#include "lib/runtime/pid.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+
+#include "lib/base/error.h"
+
+namespace stasis::runtime {
+namespace {
+
+constexpr int kDeathTimeoutMs = 10'000;
+
+/// The pid that a name means, or nothing.
+std::optional<pid_t> parse_pid(const std::string& name) {
+    pid_t pid = 0;
+    const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (failure != std::errc() || end != name.data() + name.size() || pid <= 0) return std::nullopt;
+    return pid;
+}
+
+std::optional<proc::Stat> find(const std::string& name) {
+    const std::optional<pid_t> pid = parse_pid(name);
+    const std::optional<proc::Stat> stat = pid ? proc::read_stat(*pid) : std::nullopt;
+    return stat && proc::is_alive(stat->id) ? stat : std::nullopt;
+}
+
+/// The session of a bare tree is its starter's when its root does not lead one.
+bool is_shell_job(const proc::Stat& root) { return root.session != root.id.pid; }
+
+}  // namespace
+
+Status PidAdapter::status(const std::string& container) const {
+    return find(container) ? Status::running : Status::absent;
+}
+
+Description PidAdapter::describe(const std::string& container) const {
+    const std::optional<proc::Stat> root = find(container);
+    if (!root) throw Error(Kind::not_found, "there is no process '" + container + "'");
+    Description description;
+    description.runtime = name();
+    description.name = container;
+    description.init = root->id;
+    description.options = {
+        {"cgroup-mode", "ignore", "a bare tree shares the host's cgroups, which must stay as they are"}};
+    if (is_shell_job(*root))
+        description.options.push_back(
+            {"shell-job", "", "the leader of its session is outside the tree; the restored tree joins stasis's session"});
+    if (proc::namespace_inode(root->id.pid, "mnt") != proc::namespace_inode(::getpid(), "mnt")) {
+        description.options.push_back({"root", "/proc/" + container + "/root", "the tree has a mount namespace of its own"});
+        description.options.push_back({"external", "mnt[]:ms", "its mounts that come from the host are looked up again"});
+    }
+    description.details["pid"] = root->id.pid;
+    description.details["command"] = root->command;
+    description.details["shell_job"] = is_shell_job(*root);
+    return description;
+}
+
+std::optional<pid_t> PidAdapter::restored_pid(const Json& details) const { return details.at("pid").get<pid_t>(); }
+
+std::vector<std::string> PidAdapter::obstacles(const RestorePlan&) const { return {}; }
+
+proc::Identity PidAdapter::restore(const RestorePlan&) const {
+    throw Error(Kind::internal, "a bare process tree has no runtime to restore it");
+}
+
+void PidAdapter::kill(const std::string& container) const {
+    const std::optional<proc::Stat> root = find(container);
+    if (!root) return;
+    // Stopped first: nothing new is forked while we go through the tree.
+    (void)::kill(root->id.pid, SIGSTOP);
+    const std::vector<proc::Stat> tree = proc::tree_of(root->id.pid, proc::all_processes());
+    for (const proc::Stat& stat : tree)
+        if (proc::is_alive(stat.id)) (void)::kill(stat.id.pid, SIGKILL);
+    for (const proc::Stat& stat : tree)
+        if (!proc::wait_until_pid_is_free(stat.id.pid, kDeathTimeoutMs))
+            throw Error(Kind::target_changed, "process " + std::to_string(stat.id.pid) + " was killed but did not go away");
+}
+
+}  // namespace stasis::runtime

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "lib/runtime/runtime.h"
+
+namespace stasis::runtime {
+
+/// Any process tree of this host, named by the pid of its root: `pid:4242`.
+class PidAdapter : public Adapter {
+  public:
+    std::string name() const override { return "pid"; }
+    Status status(const std::string& container) const override;
+    Description describe(const std::string& container) const override;
+    bool restores() const override { return false; }
+    std::optional<pid_t> restored_pid(const Json& details) const override;
+    std::vector<std::string> obstacles(const RestorePlan& plan) const override;
+    proc::Identity restore(const RestorePlan& plan) const override;
+    void kill(const std::string& container) const override;
+};
+
+}  // namespace stasis::runtime

@@ -1,0 +1,256 @@
+#include "lib/runtime/runc.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/runtime/mounts.h"
+#include "lib/runtime/stdio.h"
+#include "lib/sys/child.h"
+
+namespace stasis::runtime {
+namespace {
+
+constexpr int kDeathTimeoutMs = 10'000;
+
+/// runc's own names for namespaces that it did not create (libcontainer's criu code).
+constexpr const char* kOutsideNetwork = "extRootNetNS";
+constexpr const char* kOutsidePids = "extRootPidNS";
+
+Status parse_status(const std::string& text) {
+    if (text == "running") return Status::running;
+    if (text == "paused") return Status::paused;
+    if (text == "created") return Status::created;
+    return Status::stopped;
+}
+
+/// The path of a namespace of this type that the container was given, or "".
+std::string namespace_path(const Json& config, const std::string& type) {
+    for (const Json& entry : config.value("/linux/namespaces"_json_pointer, Json::array()))
+        if (entry.value("type", "") == type) return entry.value("path", "");
+    return "";
+}
+
+bool has_own_namespace(const Json& config, const std::string& type) {
+    const Json list = config.value("/linux/namespaces"_json_pointer, Json::array());
+    return std::any_of(list.begin(), list.end(), [&](const Json& entry) { return entry.value("type", "") == type; });
+}
+
+std::vector<BindMount> bind_mounts(const Json& config, const Path& bundle) {
+    std::vector<BindMount> result;
+    for (const Json& mount : config.value("mounts", Json::array())) {
+        const Json options = mount.value("options", Json::array());
+        const bool bind = mount.value("type", "") == "bind" ||
+                          std::find(options.begin(), options.end(), "bind") != options.end() ||
+                          std::find(options.begin(), options.end(), "rbind") != options.end();
+        // A source that is not absolute is relative to the bundle.
+        if (bind) result.push_back({bundle / mount.value("source", ""), mount.value("destination", "")});
+    }
+    return result;
+}
+
+/// `runc restore` hands outside mounts back under these keys: masked files as the host's
+/// /dev/null, all others by where they are mounted.
+std::string mount_key(const proc::Mount& mount) { return mount.root == "/null" ? "/dev/null" : mount.mount_point; }
+
+OptionList mount_options(const proc::Identity& init, const Json& config) {
+    OptionList options;
+    for (const proc::Mount& mount : mounts_from_outside(proc::mounts(init.pid), proc::mounts(::getpid()),
+                                                        has_own_namespace(config, "cgroup")))
+        options.push_back({"external", "mnt[" + mount.mount_point + "]:" + mount_key(mount),
+                           "this mount comes from outside the container"});
+    return options;
+}
+
+OptionList namespace_options(const proc::Identity& init, const Json& config) {
+    OptionList options;
+    if (!namespace_path(config, "network").empty())
+        options.push_back({"external", fmt::format("net[{}]:{}", proc::namespace_inode(init.pid, "net"), kOutsideNetwork),
+                           "its network namespace was made before it and outlives it"});
+    if (!namespace_path(config, "pid").empty())
+        options.push_back({"external", fmt::format("pid[{}]:{}", proc::namespace_inode(init.pid, "pid"), kOutsidePids),
+                           "its pid namespace was made before it and outlives it"});
+    return options;
+}
+
+/// The folder of the freezer that runc uses for the container, or "" where the init sits in the
+/// root of the hierarchy.
+Path freezer_of(const proc::Identity& init) {
+    const Path base = "/sys/fs/cgroup";
+    Path unified;
+    for (const proc::CgroupMembership& group : proc::cgroups(init.pid)) {
+        if (group.path == "/") continue;
+        if (group.controllers == "freezer") return base / "freezer" / group.path.substr(1);
+        if (group.controllers.empty()) unified = base / group.path.substr(1);
+    }
+    return unified;
+}
+
+Json read_config(const Path& bundle) {
+    try {
+        return Json::parse(sys::read_file(bundle / "config.json"));
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Kind::failed, "'" + (bundle / "config.json").string() + "' is not a runc configuration");
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> RuncAdapter::command(const std::vector<std::string>& words) const {
+    std::vector<std::string> args{"runc", "--root", root_};
+    args.insert(args.end(), words.begin(), words.end());
+    return args;
+}
+
+std::optional<Json> RuncAdapter::state(const std::string& container) const {
+    // Asked first without starting runc: a bare name is looked for in every runtime.
+    if (!std::filesystem::exists(std::filesystem::symlink_status(root_ / container / "state.json"))) return std::nullopt;
+    sys::Command command;
+    command.args = this->command({"state", container});
+    const sys::RunResult result = sys::run(command);
+    if (!result.status.ok()) return std::nullopt;
+    return Json::parse(result.out);
+}
+
+Status RuncAdapter::status(const std::string& container) const {
+    const std::optional<Json> known = state(container);
+    return known ? parse_status(known->at("status")) : Status::absent;
+}
+
+Description RuncAdapter::describe(const std::string& container) const {
+    const std::optional<Json> known = state(container);
+    if (!known)
+        throw Error(Kind::not_found, "runc knows no container '" + container + "'")
+            .hint("`runc list` shows them; name another state folder with --runc-root");
+    const Status status = parse_status(known->at("status"));
+    if (status == Status::created || status == Status::stopped)
+        throw Error(Kind::failed, "the container '" + container + "' is " + known->at("status").get<std::string>() +
+                                      ": there is no running process to dump")
+            .hint(status == Status::created ? "`runc start " + container + "` first" : "`stasis restore` brings a stop state back");
+    const std::optional<proc::Stat> init = proc::read_stat(known->at("pid"));
+    if (!init) throw Error(Kind::failed, "the container '" + container + "' ended while we looked at it");
+
+    const Path bundle = known->at("bundle").get<std::string>();
+    const Json config = read_config(bundle);
+    const Stdio stdio = look_at_stdio(init->id.pid);
+
+    Description description;
+    description.runtime = name();
+    description.name = container;
+    description.init = init->id;
+    description.paused = status == Status::paused;
+    description.rootfs = known->at("rootfs").get<std::string>();
+    description.volumes = bind_mounts(config, bundle);
+    description.freezer = freezer_of(init->id);
+
+    description.options = {{"root", description.rootfs, "the container's root file system"},
+                           {"cgroup-mode", "soft", "runc makes the container's cgroups again; the host's stay as they are"}};
+    for (const OptionList& more : {mount_options(init->id, config), namespace_options(init->id, config), stdio.options})
+        description.options.insert(description.options.end(), more.begin(), more.end());
+    if (description.paused)
+        description.options.push_back({"freeze-cgroup", description.freezer, "the container is paused and stays so"});
+
+    description.image_files = {{"descriptors.json", Json(stdio.targets).dump()}};
+    description.runtime_files = {{"config.json", sys::read_file(bundle / "config.json")}};
+    description.details = {{"root", root_.string()},       {"bundle", bundle.string()},
+                           {"paused", description.paused}, {"stdio", stdio.details},
+                           {"console", stdio.console},     {"network_path", namespace_path(config, "network")}};
+    return description;
+}
+
+std::vector<std::string> RuncAdapter::obstacles(const RestorePlan& plan) const {
+    std::vector<std::string> found;
+    const Path bundle = plan.details.at("bundle").get<std::string>();
+    const std::optional<std::string> config = sys::read_file_if_exists(bundle / "config.json");
+    if (config && *config != sys::read_file(plan.runtime_files / "config.json"))
+        found.push_back("'" + (bundle / "config.json").string() + "' has changed since the dump; the one it needs is '" +
+                        (plan.runtime_files / "config.json").string() + "'");
+    const std::string network = plan.details.at("network_path");
+    if (!network.empty() && ::access(network.c_str(), F_OK) != 0)
+        found.push_back("the network namespace '" + network + "' is not there; create it, with its addresses, first");
+    if (plan.details.at("console").get<bool>() && !plan.console_socket)
+        found.push_back("it has a console, whose other end someone must hold: name a socket with --console-socket, as for `runc run`");
+    const Json recorded = Json::parse(sys::read_file(plan.runtime_files / "config.json"));
+    for (const BindMount& mount : bind_mounts(recorded, bundle))
+        if (::access(mount.source.c_str(), F_OK) != 0)
+            found.push_back("'" + mount.source.string() + "', mounted at '" + mount.destination + "', is not there");
+    return found;
+}
+
+proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
+    const Path bundle = plan.details.at("bundle").get<std::string>();
+    if (!std::filesystem::exists(bundle / "config.json")) {
+        std::filesystem::create_directories(bundle);
+        sys::write_file_atomically(bundle / "config.json", sys::read_file(plan.runtime_files / "config.json"), 0644);
+    }
+    if (status(plan.name) == Status::stopped) {
+        sys::Command remove;
+        remove.args = command({"delete", plan.name});
+        (void)sys::run_or_throw(remove);
+    }
+
+    // runc's restore has no flag for most of CRIU's options; CRIU reads them from this file.
+    const Path configuration = plan.logs / (plan.log_name + ".conf");
+    sys::write_file_atomically(configuration,
+                               plan.criu_configuration + inherit_configuration(plan.details.at("stdio")), 0600);
+    const Path runc_log = plan.logs / (plan.log_name + ".runc");
+    std::vector<std::string> words{"--log", runc_log, "restore", "--detach", "--bundle", bundle,
+                                   "--image-path", plan.images, "--work-path", plan.logs,
+                                   "--manage-cgroups-mode", "soft", "--tcp-established", "--file-locks"};
+    if (plan.console_socket) words.insert(words.end(), {"--console-socket", plan.console_socket->string()});
+    words.push_back(plan.name);
+
+    sys::Command restore;
+    restore.args = command(words);
+    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
+                       "CRIU_CONFIG_FILE=" + configuration.string()};
+    const std::array<sys::UniqueFd, 3> stdio = open_again(plan.details.at("stdio"));
+    restore.in = stdio[0].get();
+    restore.out = stdio[1].get();
+    restore.err = stdio[2].get();
+    const sys::WaitStatus ended = sys::Child::start(restore).wait();
+
+    const Path criu_log = plan.logs / plan.log_name;
+    (void)::rename((plan.logs / "restore.log").c_str(), criu_log.c_str());
+    if (!ended.ok()) {
+        const std::string said = sys::read_file_if_exists(runc_log).value_or("");
+        throw Error(Kind::failed, "runc restore ended with " + ended.describe())
+            .details({said.substr(0, said.find('\n'))})
+            .log(criu_log);
+    }
+    if (plan.details.at("paused").get<bool>()) {
+        sys::Command pause;
+        pause.args = command({"pause", plan.name});
+        (void)sys::run_or_throw(pause);
+    }
+    const std::optional<Json> known = state(plan.name);
+    const std::optional<proc::Stat> init = known ? proc::read_stat(known->at("pid")) : std::nullopt;
+    if (!init || !proc::is_alive(init->id))
+        throw Error(Kind::failed, "the container ended right after it was restored").log(criu_log);
+    return init->id;
+}
+
+void RuncAdapter::kill(const std::string& container) const {
+    const std::optional<Json> known = state(container);
+    if (!known) return;
+    const pid_t init = known->at("pid");
+    sys::Command kill;
+    kill.args = command({"kill", container, "KILL"});
+    (void)sys::run_or_throw(kill);
+    if (parse_status(known->at("status")) == Status::paused) {
+        // A frozen task takes the signal when it is thawed.
+        sys::Command resume;
+        resume.args = command({"resume", container});
+        (void)sys::run(resume);
+    }
+    if (init > 0 && !proc::wait_until_pid_is_free(init, kDeathTimeoutMs))
+        throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
+}
+
+}  // namespace stasis::runtime

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "lib/runtime/runtime.h"
+
+namespace stasis::runtime {
+
+/// Containers of runc, found in its state folder (`runc --root`).
+class RuncAdapter : public Adapter {
+  public:
+    explicit RuncAdapter(Path root) : root_(std::move(root)) {}
+
+    std::string name() const override { return "runc"; }
+    Status status(const std::string& container) const override;
+    Description describe(const std::string& container) const override;
+    bool restores() const override { return true; }
+    std::optional<pid_t> restored_pid(const Json&) const override { return std::nullopt; }
+    std::vector<std::string> obstacles(const RestorePlan& plan) const override;
+    proc::Identity restore(const RestorePlan& plan) const override;
+    void kill(const std::string& container) const override;
+
+  private:
+    /// `runc --root R WORDS…`
+    std::vector<std::string> command(const std::vector<std::string>& words) const;
+    /// What `runc state` prints, or nothing where runc knows no such container.
+    std::optional<Json> state(const std::string& container) const;
+
+    Path root_;
+};
+
+}  // namespace stasis::runtime

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/json.h"
+#include "lib/base/option.h"
+#include "lib/base/progress.h"
+#include "lib/proc/process.h"
+#include "lib/sys/file.h"
+#include "lib/sys/interrupts.h"
+
+namespace stasis::runtime {
+
+using sys::Path;
+
+/// What the command line says about runtimes.
+struct Settings {
+    Path runc_root = "/run/runc";
+};
+
+enum class Status { absent, created, stopped, running, paused };
+
+/// A file of the host that is mounted into the container.
+struct BindMount {
+    Path source;
+    std::string destination;
+};
+
+/// A file that goes beside the images or into the checkpoint's runtime/ folder.
+struct ExtraFile {
+    std::string name;
+    std::string text;
+};
+
+/// A running container as its runtime and the kernel know it: all that a dump needs.
+struct Description {
+    std::string runtime;
+    std::string name;
+    proc::Identity init;
+    bool paused = false;
+    /// Where its root file system lies on the host; empty where there is none of its own.
+    Path rootfs;
+    std::vector<BindMount> volumes;
+    /// CRIU options that follow from how this runtime set the container up.
+    OptionList options;
+    /// Files that CRIU's images need beside them for the runtime's restore.
+    std::vector<ExtraFile> image_files;
+    /// The runtime's own configuration.
+    std::vector<ExtraFile> runtime_files;
+    /// What restore() needs to know later; only this adapter reads it.
+    Json details;
+    /// The freezer that the runtime uses for this container; empty where it has none of its own.
+    Path freezer;
+};
+
+/// Everything that a restore by the runtime needs.
+struct RestorePlan {
+    std::string name;
+    Path images;
+    Path logs;              ///< where CRIU's log goes
+    std::string log_name;   ///< how the log is to be called
+    Path runtime_files;     ///< the checkpoint's runtime/ folder
+    Json details;
+    std::string criu_configuration;  ///< what the dump's options mean for the restore
+    Path criu;                       ///< the CRIU that the runtime must find
+    std::optional<Path> console_socket;
+};
+
+/// One runtime: finds its containers, describes them for a dump, brings them back.
+class Adapter {
+  public:
+    virtual ~Adapter() = default;
+    virtual std::string name() const = 0;
+    virtual Status status(const std::string& container) const = 0;
+    /// Throws Kind::not_found or, for a container that can't be dumped as it is, Kind::failed.
+    virtual Description describe(const std::string& container) const = 0;
+
+    /// Does the runtime restore its containers itself? Else the caller does, by CRIU directly.
+    virtual bool restores() const = 0;
+    /// The pid that the restored tree will have, for runtimes without restore: must be free.
+    virtual std::optional<pid_t> restored_pid(const Json& details) const = 0;
+    /// Everything that is in the way of a restore on this host; nothing is touched.
+    virtual std::vector<std::string> obstacles(const RestorePlan& plan) const = 0;
+    /// Brings the container back; returns its init. Throws Kind::failed with the causal lines of
+    /// CRIU's log in its details.
+    virtual proc::Identity restore(const RestorePlan& plan) const = 0;
+
+    /// Kills a running container and waits until it is gone.
+    virtual void kill(const std::string& container) const = 0;
+};
+
+/// The runtimes that stasis knows, in the order in which a bare name is looked for.
+std::vector<std::unique_ptr<Adapter>> make_adapters(const Settings& settings);
+
+}  // namespace stasis::runtime

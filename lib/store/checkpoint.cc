@@ -1,0 +1,213 @@
+#include "lib/store/checkpoint.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+#include "lib/base/time.h"
+#include "lib/store/names.h"
+#include "lib/sys/checksum.h"
+#include "lib/sys/lock.h"
+
+namespace stasis::store {
+namespace {
+
+constexpr mode_t kPrivate = 0700;
+/// A restore into a user namespace opens the images as the mapped root, which is another user to
+/// the host. The private folder above keeps everyone else out.
+constexpr mode_t kSearchable = 0755;
+
+std::string partial_name(const std::string& name) { return name + ".partial"; }
+
+bool is_there(const Path& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0;
+}
+
+/// A name for the remains of a failure that is not taken yet.
+std::string failed_name(const Path& folder) {
+    const std::string stem = "failed-" + utc_stamp();
+    std::string name = stem;
+    for (int i = 2; is_there(folder / name); ++i) name = stem + "-" + std::to_string(i);
+    return name;
+}
+
+void remove_all_but_logs(const Folders& folders) {
+    for (const std::string& name : sys::list_directory(folders.root))
+        if (name != "logs") sys::remove_tree(folders.root / name);
+}
+
+FileRecords with_prefix(const std::string& prefix, const FileRecords& records) {
+    FileRecords result;
+    for (const auto& [path, record] : records) result[prefix + path] = record;
+    return result;
+}
+
+std::uint64_t total_size(const FileRecords& records) {
+    std::uint64_t total = 0;
+    for (const auto& [path, record] : records) total += record.is_link ? 0 : record.size;
+    return total;
+}
+
+}  // namespace
+
+Location plain_location(const Path& directory) {
+    const Path whole = std::filesystem::absolute(directory).lexically_normal();
+    const Path path = whole.has_filename() ? whole : whole.parent_path();
+    const std::string name = path.filename();
+    if (name.empty() || name == "." || name == ".." || name.ends_with(".partial"))
+        throw Error(Kind::usage, "'" + directory.string() + "' can't be the folder of a checkpoint");
+    return {path.parent_path(), name};
+}
+
+std::string to_string(State state) {
+    switch (state) {
+        case State::absent: return "absent";
+        case State::writing: return "writing";
+        case State::interrupted: return "interrupted";
+        case State::sealed: return "sealed";
+        case State::damaged: return "damaged";
+        case State::newer: return "newer";
+    }
+    return "unknown";
+}
+
+Partial::Partial(Location location, sys::UniqueFd lock)
+    : location_(std::move(location)),
+      folders_{location_.folder / partial_name(location_.name)},
+      lock_(std::move(lock)) {}
+
+Partial::Partial(Partial&& other) noexcept
+    : location_(std::move(other.location_)),
+      folders_(std::move(other.folders_)),
+      lock_(std::move(other.lock_)),
+      sealed_(other.sealed_) {}
+
+Partial::~Partial() {
+    if (sealed_ || !lock_) return;
+    try {
+        (void)abandon();
+    } catch (const Error&) {
+        // The remains stay as `<name>.partial` without an owner: the next run clears them away.
+    }
+}
+
+Partial Partial::begin(const Location& location) {
+    const Path path = location.folder / partial_name(location.name);
+    if (is_there(location.path()))
+        throw Error(Kind::busy, "there is a checkpoint '" + location.name + "' already")
+            .hint("choose another name, or delete it first");
+    if (is_there(path)) {
+        const std::optional<sys::UniqueFd> remains = sys::try_lock(path, false);
+        if (!remains) throw Error(Kind::busy, "another run is writing the checkpoint '" + location.name + "'");
+        sys::remove_tree(path);
+    }
+    sys::make_directory(path, kPrivate);
+    // Only a reader that is looking whether we live can hold it, and for an instant.
+    Partial partial(location, sys::wait_for_lock(path));
+    sys::make_directory(partial.folders_.images(), kSearchable);
+    sys::make_directory(partial.folders_.runtime(), kPrivate);
+    sys::make_directory(partial.folders_.logs(), kPrivate);
+    return partial;
+}
+
+void Partial::seal(Manifest& manifest, sys::Interrupts& interrupts) {
+    const FileRecords images = sys::record_tree(folders_.images(), interrupts);
+    manifest.image_bytes = total_size(images);
+    manifest.rootfs_bytes = total_size(manifest.files);
+    manifest.files.merge(with_prefix("images/", images));
+    manifest.files.merge(with_prefix("runtime/", sys::record_tree(folders_.runtime(), interrupts)));
+
+    // Data first, then the manifest that vouches for it, then the name.
+    sys::sync_file_system(lock_.get(), folders_.root.native());
+    interrupts.check();
+    constexpr mode_t kOwnerOnly = 0600;
+    sys::write_file_atomically(folders_.manifest(), to_text(manifest), kOwnerOnly);
+    const sys::UniqueFd folder = sys::open_path(location_.folder, O_RDONLY | O_DIRECTORY);
+    if (!sys::rename_new(folder.get(), partial_name(location_.name), location_.name))
+        throw Error(Kind::busy, "a checkpoint '" + location_.name + "' appeared meanwhile");
+    folders_.root = location_.path();
+    sealed_ = true;
+}
+
+Path Partial::abandon() {
+    remove_all_but_logs(folders_);
+    const std::string name = failed_name(location_.folder);
+    const sys::UniqueFd folder = sys::open_path(location_.folder, O_RDONLY | O_DIRECTORY);
+    (void)sys::rename_new(folder.get(), folders_.root.filename(), name);
+    folders_.root = location_.folder / name;
+    lock_.reset();
+    return folders_.logs();
+}
+
+Path Partial::unseal() {
+    const sys::UniqueFd folder = sys::open_path(location_.folder, O_RDONLY | O_DIRECTORY);
+    (void)sys::rename_new(folder.get(), location_.name, partial_name(location_.name));
+    folders_.root = location_.folder / partial_name(location_.name);
+    sealed_ = false;
+    return abandon();
+}
+
+Found look_at(const Location& location) {
+    if (!is_there(location.path())) {
+        const Path partial = location.folder / partial_name(location.name);
+        if (!is_there(partial)) return {State::absent, std::nullopt};
+        return {sys::try_lock(partial, false) ? State::interrupted : State::writing, std::nullopt};
+    }
+    try {
+        return {State::sealed, read_manifest(location)};
+    } catch (const NewerFormat&) {
+        return {State::newer, std::nullopt};
+    } catch (const Error&) {
+        return {State::damaged, std::nullopt};
+    }
+}
+
+Manifest read_manifest(const Location& location) {
+    const std::string where = location.path().string();
+    if (!is_there(location.path())) throw Error(Kind::not_found, "there is no checkpoint '" + where + "'");
+    try {
+        const sys::UniqueFd root = sys::open_path(location.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        const sys::UniqueFd file = sys::open_beneath(root.get(), "manifest.json", O_RDONLY);
+        return parse_manifest(sys::read_all(file.get(), where), where);
+    } catch (Error& error) {
+        error.kind(Kind::damaged);
+        throw;
+    }
+}
+
+std::vector<std::string> verify(const Location& location, const Manifest& manifest, sys::Interrupts& interrupts) {
+    std::vector<std::string> problems;
+    FileRecords found;
+    for (const std::string& name : sys::list_directory(location.path())) {
+        if (name == "logs" || name == "manifest.json") continue;
+        const Path path = location.path() / name;
+        if (!std::filesystem::is_directory(std::filesystem::symlink_status(path)))
+            problems.push_back("'" + name + "' does not belong there");
+        else
+            found.merge(with_prefix(name + "/", sys::record_tree(path, interrupts)));
+    }
+    for (const auto& [path, record] : manifest.files) {
+        const auto there = found.find(path);
+        if (there == found.end())
+            problems.push_back("'" + path + "' is missing");
+        else if (there->second != record)
+            problems.push_back("'" + path + "' is not as it was sealed");
+    }
+    for (const auto& [path, record] : found)
+        if (!manifest.files.contains(path)) problems.push_back("'" + path + "' does not belong there");
+    return problems;
+}
+
+void remove(const Location& location) {
+    const sys::UniqueFd folder = sys::open_path(location.folder, O_RDONLY | O_DIRECTORY);
+    const std::string doomed = partial_name(location.name);
+    if (is_there(location.path())) {
+        sys::remove_tree(location.folder / doomed);
+        (void)sys::rename_new(folder.get(), location.name, doomed);
+    }
+    sys::remove_tree(location.folder / doomed);
+}
+
+}  // namespace stasis::store

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/store/manifest.h"
+#include "lib/sys/file.h"
+#include "lib/sys/interrupts.h"
+
+namespace stasis::store {
+
+using sys::Path;
+
+/// Where a checkpoint lies: in a container's folder of the store, or anywhere (--dir).
+struct Location {
+    Path folder;
+    std::string name;
+
+    Path path() const { return folder / name; }
+};
+
+/// A plain directory given by --dir, with its parent made absolute. Throws Kind::usage when the
+/// name can't be used.
+Location plain_location(const Path& directory);
+
+/// What a reader finds under a checkpoint's name.
+enum class State {
+    absent,
+    writing,      ///< partial, its owner lives
+    interrupted,  ///< partial, its owner is gone; the next run clears it away
+    sealed,
+    damaged,      ///< no manifest that can be read
+    newer,        ///< from a newer stasis
+};
+
+std::string to_string(State state);
+
+/// The folders of a checkpoint, partial or sealed.
+struct Folders {
+    Path root;
+
+    Path images() const { return root / "images"; }
+    Path rootfs() const { return root / "rootfs"; }
+    Path volumes() const { return root / "volumes"; }
+    Path runtime() const { return root / "runtime"; }
+    Path logs() const { return root / "logs"; }
+    Path manifest() const { return root / "manifest.json"; }
+};
+
+/// A checkpoint in the making: `<name>.partial`, locked by us for as long as it lives, so that
+/// readers can tell a running dump from the remains of one. Becomes `<name>` in one rename, or
+/// `failed-<time>` with nothing but its logs.
+class Partial {
+  public:
+    /// Clears the remains of an earlier run and creates the folders. Throws Kind::busy when the
+    /// name is taken or another run is writing it.
+    static Partial begin(const Location& location);
+    Partial(Partial&& other) noexcept;
+    Partial& operator=(Partial&&) = delete;
+    ~Partial();
+
+    const Folders& folders() const { return folders_; }
+
+    /// The commit point: records the files that the manifest doesn't have yet (images, runtime),
+    /// syncs everything, writes the manifest, renames. Everything that may be interrupted comes
+    /// before the rename; `interrupts` is asked up to there.
+    void seal(Manifest& manifest, sys::Interrupts& interrupts);
+    bool sealed() const { return sealed_; }
+
+    /// Keeps the logs as `failed-<time>`, removes the rest; returns the folder of the logs.
+    Path abandon();
+
+    /// Takes a sealed checkpoint back, for a dump whose target outlived it after all.
+    Path unseal();
+
+  private:
+    Partial(Location location, sys::UniqueFd lock);
+
+    Location location_;
+    Folders folders_;
+    sys::UniqueFd lock_;
+    bool sealed_ = false;
+};
+
+/// What lies under a checkpoint's name, with its manifest where it is sealed.
+struct Found {
+    State state = State::absent;
+    std::optional<Manifest> manifest;
+};
+Found look_at(const Location& location);
+
+/// Reads the manifest of a sealed checkpoint. Throws Kind::not_found where there is none,
+/// Kind::damaged where it can't be trusted.
+Manifest read_manifest(const Location& location);
+
+/// Everything in which the checkpoint differs from its manifest: files that are missing, changed
+/// or too many. Empty means whole. Logs are not covered: CRIU writes them past the seal.
+std::vector<std::string> verify(const Location& location, const Manifest& manifest, sys::Interrupts& interrupts);
+
+/// Removes a checkpoint in two steps, so that a crash leaves no half that looks whole.
+void remove(const Location& location);
+
+}  // namespace stasis::store

@@ -1,0 +1,90 @@
+#include "lib/sys/checksum.h"
+
+#include <fcntl.h>
+#include <xxhash.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "lib/base/error.h"
+
+namespace stasis::sys {
+namespace {
+
+std::string hexadecimal(XXH128_hash_t hash) {
+    std::array<char, 33> text{};
+    (void)std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                        static_cast<unsigned long long>(hash.low64));
+    return text.data();
+}
+
+FileRecord record_of_file(int fd, const std::string& name) {
+    constexpr std::size_t kBlock = 1 << 20;
+    const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
+    (void)XXH3_128bits_reset(state.get());
+    std::vector<char> block(kBlock);
+    FileRecord record;
+    for (;;) {
+        const ssize_t got = ::read(fd, block.data(), block.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw system_error(errno, "read '" + name + "'");
+        if (got == 0) break;
+        (void)XXH3_128bits_update(state.get(), block.data(), static_cast<std::size_t>(got));
+        record.size += static_cast<std::uint64_t>(got);
+    }
+    record.checksum = hexadecimal(XXH3_128bits_digest(state.get()));
+    return record;
+}
+
+FileRecord record_of_link(int directory, const std::string& name) {
+    std::array<char, PATH_MAX> text;
+    const ssize_t length = ::readlinkat(directory, name.c_str(), text.data(), text.size());
+    if (length < 0) throw system_error(errno, "read the link '" + name + "'");
+    const std::string_view target(text.data(), static_cast<std::size_t>(length));
+    return {true, target.size(), checksum(target)};
+}
+
+void record_folder(int directory, const std::string& prefix, Interrupts& interrupts, const KnownRecord& known,
+                   FileRecords& records) {
+    interrupts.check();
+    for (const std::string& name : list_directory("/proc/self/fd/" + std::to_string(directory))) {
+        struct stat info {};
+        if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0)
+            throw system_error(errno, "look at '" + prefix + name + "'");
+        if (S_ISDIR(info.st_mode)) {
+            const UniqueFd inner = open_at(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+            record_folder(inner.get(), prefix + name + "/", interrupts, known, records);
+            continue;
+        }
+        std::optional<FileRecord> record;
+        if (known && S_ISREG(info.st_mode)) record = known(prefix + name, info);
+        if (!record) record = record_of(directory, name);
+        if (record) records[prefix + name] = *record;
+    }
+}
+
+}  // namespace
+
+std::string checksum(std::string_view text) { return hexadecimal(XXH3_128bits(text.data(), text.size())); }
+
+std::optional<FileRecord> record_of(int directory, const std::string& name) {
+    struct stat info {};
+    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0)
+        throw system_error(errno, "look at '" + name + "'");
+    if (S_ISLNK(info.st_mode)) return record_of_link(directory, name);
+    if (!S_ISREG(info.st_mode)) return std::nullopt;
+    return record_of_file(open_at(directory, name, O_RDONLY | O_NOFOLLOW).get(), name);
+}
+
+FileRecords record_tree(const Path& root, Interrupts& interrupts, const KnownRecord& known) {
+    FileRecords records;
+    const UniqueFd directory = open_path(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    record_folder(directory.get(), "", interrupts, known, records);
+    return records;
+}
+
+}  // namespace stasis::sys

@@ -1,0 +1,44 @@
+#include "lib/sys/interrupts.h"
+
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "lib/base/error.h"
+
+namespace stasis::sys {
+
+Interrupts::Interrupts(Deadline deadline) : deadline_(deadline) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+    (void)sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) throw system_error(errno, "create a signalfd");
+}
+
+int Interrupts::poll_timeout_ms() const {
+    if (!deadline_) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - Clock::now());
+    return static_cast<int>(std::clamp<long long>(left.count(), 0, 1'000'000'000));
+}
+
+bool Interrupts::pending() {
+    signalfd_siginfo info;
+    if (!signal_ && ::read(signals_.get(), &info, sizeof info) == sizeof info)
+        signal_ = static_cast<int>(info.ssi_signo);
+    return signal_.has_value() || (deadline_ && Clock::now() >= *deadline_);
+}
+
+void Interrupts::check() {
+    if (!pending()) return;
+    if (signal_)
+        throw Error(Kind::interrupted, std::string("interrupted by ") + strsignal(*signal_)).signal(*signal_);
+    throw Error(Kind::failed, "the operation did not finish within its --timeout")
+        .hint("give it more time with --timeout SECONDS, or try again when the machine is less busy");
+}
+
+}  // namespace stasis::sys

@@ -1,0 +1,253 @@
+# Sourced by every root test: a private place to work in, checks, and a cleanup
+# that happens whatever becomes of the test.
+#
+# From the environment: STASIS (the tool), TARGETS_DIR (the built tests/targets),
+# STASIS_CRIU (a CRIU that works on this kernel), TMPDIR (must be on a disk).
+# Exit code 77 says that this machine can't run the test, and prints why.
+# shellcheck shell=bash
+
+set -Eeuo pipefail
+export LC_ALL=C
+trap 'echo "failed: ${BASH_SOURCE[0]}:$LINENO: $BASH_COMMAND" >&2' ERR
+
+TESTS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+PYTHON=/usr/bin/python3 # a `python3` from PATH may be some version manager's shim
+
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
+}
+
+skip_machine() {
+    echo "SKIP-MACHINE: $*"
+    exit 77
+}
+
+# need PROGRAM...: all of these are installed.
+need() {
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || skip_machine "$program is not installed"
+    done
+}
+
+check_eq() { # ACTUAL EXPECTED WHAT
+    [ "$1" = "$2" ] || fail "$3: expected '$2', got '$1'"
+}
+
+check_ge() { # ACTUAL LEAST WHAT
+    [ "$1" -ge "$2" ] || fail "$3: expected at least $2, got '$1'"
+}
+
+# wait_for SECONDS WHAT COMMAND...: polls until COMMAND succeeds. The only place that sleeps.
+wait_for() {
+    local seconds=$1 what=$2 end
+    shift 2
+    end=$((${EPOCHREALTIME/./} + seconds * 1000000))
+    until "$@" >/dev/null 2>&1; do
+        [ "${EPOCHREALTIME/./}" -lt "$end" ] || fail "waited $seconds s for: $what ($*)"
+        sleep 0.02
+    done
+}
+
+# expect_exit CODE COMMAND...: leaves the command's output in $OUT and $ERR.
+expect_exit() {
+    local expected=$1 code=0
+    shift
+    "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || code=$?
+    OUT=$(<"$WORK/out") ERR=$(<"$WORK/err")
+    [ "$code" = "$expected" ] || fail "exit code $code, expected $expected: $*
+--- stdout
+$OUT
+--- stderr
+$ERR"
+}
+
+# field KEY TEXT: the value in a text of `key=value` words.
+field() {
+    [[ " ${2//$'\n'/ } " == *" $1="* ]] || fail "no $1= in '$2'"
+    local rest=" ${2//$'\n'/ } "
+    rest=${rest#*" $1="}
+    echo "${rest%% *}"
+}
+
+stasis() { "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" "$@"; }
+rc() { runc --root "$RUNC_ROOT" "$@"; }
+
+# unique_id BASE: a container id that no other run of any test uses.
+unique_id() {
+    echo "$1-$RUN" | tee -a "$REGISTRY/ids"
+}
+
+container_field() { # ID KEY
+    rc state "$1" 2>/dev/null | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+}
+container_pid() { container_field "$1" pid; }
+container_runs() { [ "$(container_field "$1" status 2>/dev/null)" = running ]; }
+
+# All tasks of a container, from outside, found by its cgroup: runc puts the id there.
+container_tasks() { # ID
+    grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null | grep -oE '[0-9]+' || true
+}
+
+# pid:starttime, for the pid may be another process's later
+process_identity() {
+    local stat
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    stat=${stat##*) }
+    # A zombie has nothing left to lose.
+    [ "${stat%% *}" != Z ] || return 1
+    echo "$1:$(cut -d' ' -f20 <<<"$stat")"
+}
+
+process_is() { # IDENTITY
+    [ "$(process_identity "${1%%:*}")" = "$1" ]
+}
+
+track_pid() { process_identity "$1" >>"$REGISTRY/pids"; }
+track_netns() { echo "$1" >>"$REGISTRY/netns"; }
+
+mounts_below() { # DIR, deepest first
+    cut -d' ' -f5 /proc/self/mountinfo | grep -E "^$1(/|\$)" | sort -r || true
+}
+
+criu_rules_here() {
+    if command -v nft >/dev/null; then nft list tables | grep CRIU || true; fi
+    # Asking iptables-legacy would create its tables.
+    if [ -s /proc/net/ip_tables_names ]; then iptables-legacy-save 2>/dev/null | grep CRIU || true; fi
+}
+
+criu_rules_in() { # PID: in the network namespace of that process
+    nsenter -t "$1" -n bash -c "$(declare -f criu_rules_here); criu_rules_here" 2>/dev/null
+}
+
+no_new_criu_rules() { ! criu_rules_here 2>/dev/null | grep -vxFf "$REGISTRY/rules"; }
+
+kill_identity() {
+    process_is "$1" || return 0
+    kill -KILL "${1%%:*}" 2>/dev/null || true
+    wait_for 10 "end of process $1" eval "! process_is $1"
+}
+
+# clean_up STATUS: undoes what this run made; reads the registry only, so that any process can do it.
+clean_up() {
+    local id pid name dir identity
+    set +e
+    # Tools first, and gently: a CRIU that is killed leaves its firewall rules behind.
+    if ! no_tools_left; then
+        for identity in $(run_processes stasis); do kill -TERM "${identity%%:*}"; done
+        (wait_for 10 "end of stasis" no_tools_left)
+    fi
+    for identity in $(run_processes '.*'); do (kill_identity "$identity"); done
+    for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
+        for dir in $(find /sys/fs/cgroup -type d -name "$id" 2>/dev/null); do
+            [ ! -e "$dir/freezer.state" ] || echo THAWED >"$dir/freezer.state"
+            [ ! -e "$dir/cgroup.freeze" ] || echo 0 >"$dir/cgroup.freeze"
+        done
+        # A terminal's holder, say, may be waiting for its container: first the containers, then the rest.
+        [ ! -d "$RUNC_ROOT/$id" ] || rc delete --force "$id" >>"$WORK/cleanup.log" 2>&1
+        for pid in $(container_tasks "$id"); do
+            identity=$(process_identity "$pid") && (kill_identity "$identity")
+        done
+    done
+    for identity in $(cat "$REGISTRY/pids" 2>/dev/null); do (kill_identity "$identity"); done
+    for name in $(sort -u "$REGISTRY/netns" 2>/dev/null); do
+        ip netns delete "$name" 2>/dev/null
+    done
+    for dir in $(mounts_below "$WORK"); do umount -l "$dir"; done
+    for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
+        for dir in $(find /sys/fs/cgroup -type d -name "$id" 2>/dev/null); do
+            find "$dir" -depth -type d -exec rmdir {} \; 2>/dev/null
+        done
+    done
+    if [ -n "$(mounts_below "$WORK")" ]; then
+        echo "still mounted below $WORK, kept" >&2
+    elif [ "$1" = 0 ] || [ "$1" = 77 ]; then
+        rm -rf --one-file-system "$WORK"
+    else
+        find "$WORK" -xdev -type f -size +8M -delete
+        rm -rf --one-file-system "$REGISTRY"
+        echo "kept for a look: $WORK" >&2
+    fi
+}
+
+# CTest's timeout is a SIGKILL, which no trap sees: a process of its own, in its own
+# process group and no child of ours, waits for our end and cleans up if we couldn't.
+start_guardian() {
+    (
+        set -m
+        (
+            trap '' HUP INT TERM
+            trap - ERR EXIT
+            tail --pid="$1" -f /dev/null
+            [ ! -d "$REGISTRY" ] || clean_up 1
+        ) </dev/null >"$WORK/guardian.log" 2>&1 &
+    )
+}
+
+# Only what a run of ours could have left, and only what is certainly this test's.
+# Meant for a moment when every container of the test should be running or gone.
+assert_no_leftovers() {
+    local id pid state partial
+    for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
+        for pid in $(container_tasks "$id"); do
+            state=$(sed -n 's/^State:\t//p' "/proc/$pid/status" 2>/dev/null) || continue
+            [[ $state != [tT]* ]] || fail "leftover: task $pid of $id is '$state'"
+        done
+        for state in $(find /sys/fs/cgroup -path "*/$id/freezer.state" 2>/dev/null); do
+            [ "$(<"$state")" = THAWED ] || fail "leftover: $state is $(<"$state")"
+        done
+        for state in $(find /sys/fs/cgroup -path "*/$id/cgroup.freeze" 2>/dev/null); do
+            [ "$(<"$state")" = 0 ] || fail "leftover: $state is $(<"$state")"
+        done
+        if container_runs "$id"; then
+            state=$(criu_rules_in "$(container_pid "$id")")
+            [ -z "$state" ] || fail "leftover: firewall rules in the namespace of $id: $state"
+        fi
+    done
+    # Another test's CRIU may be at work in the host's namespace: its rules go away again.
+    wait_for 10 "no firewall rules of CRIU in the host's namespace" no_new_criu_rules
+    wait_for 10 "no criu or stasis of this run is left" no_tools_left
+    partial=$(find "$STASIS_STORE" -name '*.partial' 2>/dev/null || true)
+    [ -z "$partial" ] || fail "leftover: $partial"
+    [ -z "$(mounts_below "$WORK")" ] || fail "leftover: mounts: $(mounts_below "$WORK")"
+}
+
+# Everything that this test starts has STASIS_TEST_RUN in its environment, containers excepted.
+run_processes() { # COMMAND-NAME-PATTERN
+    local pid
+    for pid in $(grep -lzxF "STASIS_TEST_RUN=$WORK" /proc/[0-9]*/environ 2>/dev/null | grep -oE '[0-9]+'); do
+        if grep -qxE "$1" "/proc/$pid/comm" 2>/dev/null; then process_identity "$pid" || true; fi
+    done
+}
+
+no_tools_left() { [ -z "$(run_processes 'criu|stasis|rsync')" ]; }
+
+[ "$(id -u)" = 0 ] || skip_machine "not root"
+# The runtimes take criu from PATH.
+criu=${STASIS_CRIU:-/opt/stasis/criu/sbin/criu}
+[ ! -d "$criu" ] || criu=$criu/criu
+[ ! -x "$criu" ] || export PATH=${criu%/*}:$PATH
+need runc criu nsenter ip "$PYTHON"
+
+WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/stasis-test.XXXXXX")
+[ "$(stat -f -c %T "$WORK")" != tmpfs ] || {
+    rmdir "$WORK"
+    skip_machine "${TMPDIR:-/var/tmp} is a tmpfs: set TMPDIR to a folder on a disk"
+}
+chmod 0711 "$WORK" # a user namespace's root must reach the rootfs
+RUN=${WORK##*.}
+REGISTRY=$WORK/registry
+RUNC_ROOT=$WORK/runc
+STASIS_STORE=$WORK/store
+STASIS=${STASIS:-$TESTS_DIR/../../build/cmd/stasis}
+mkdir "$REGISTRY" "$RUNC_ROOT"
+criu_rules_here 2>/dev/null >"$REGISTRY/rules" || true
+
+start_guardian $$
+export STASIS_TEST_RUN=$WORK
+trap 'status=$?; trap - ERR; trap "" INT TERM HUP; clean_up $status; exit $status' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+[ -x "$STASIS" ] || fail "no stasis at $STASIS"

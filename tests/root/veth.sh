@@ -1,0 +1,32 @@
+# Sourced by workloads whose client is outside: two network namespaces of this run, joined by a veth
+# pair: $INNER_NETNS (10.77.0.2) for the container, $OUTER_NETNS (10.77.0.1) for the client.
+# shellcheck shell=bash
+
+veth_setup() {
+    INNER_NETNS=inner-$RUN OUTER_NETNS=outer-$RUN
+    local name
+    for name in "$INNER_NETNS" "$OUTER_NETNS"; do
+        track_netns "$name"
+        ip netns add "$name"
+        ip -n "$name" link set lo up
+    done
+    ip link add veth0 netns "$INNER_NETNS" type veth peer name veth0 netns "$OUTER_NETNS"
+    ip -n "$INNER_NETNS" address add 10.77.0.2/24 dev veth0
+    ip -n "$OUTER_NETNS" address add 10.77.0.1/24 dev veth0
+    ip -n "$INNER_NETNS" link set veth0 up
+    ip -n "$OUTER_NETNS" link set veth0 up
+}
+
+# client_start PROTOCOL PORT: a client outside with one connection into the container; its status is $STATUS.
+client_start() {
+    STATUS=$WORK/$ID.client
+    rm -f "$STATUS"
+    in_background ip netns exec "$OUTER_NETNS" "$(target client)" "$1" 10.77.0.2 "$2" "$STATUS"
+    CLIENT_PID=$BACKGROUND
+    wait_for 10 "the client's first answer" test -s "$STATUS"
+}
+
+client_stop() {
+    kill "$CLIENT_PID" 2>/dev/null || true
+    wait "$CLIENT_PID" || true
+}
