@@ -111,12 +111,16 @@ RootfsPlan plan_rootfs(const Path& rootfs, const Path& store) {
 RootfsCapture::RootfsCapture(RootfsPlan plan, Path to, std::optional<Parent> parent, int lock_fd)
     : plan_(std::move(plan)), to_(to), copy_(plan_.source, std::move(to), std::move(parent), lock_fd) {}
 
-void RootfsCapture::first_pass(sys::Interrupts& interrupts) {
-    if (plan_.backend == Backend::copy || plan_.backend == Backend::overlay) copy_.first_pass(interrupts);
+void RootfsCapture::start_first_pass() {
+    if (is_copied()) copy_.start_first_pass();
+}
+
+void RootfsCapture::finish_first_pass(sys::Interrupts& interrupts) {
+    if (is_copied()) copy_.finish_first_pass(interrupts);
 }
 
 void RootfsCapture::second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
-    if (plan_.backend == Backend::copy || plan_.backend == Backend::overlay) copy_.second_pass(written, interrupts);
+    if (is_copied()) copy_.second_pass(written, interrupts);
     if (plan_.backend == Backend::btrfs) {
         sys::Command command;
         // Writable, so that it can be deleted like any other folder.

@@ -38,8 +38,9 @@ class RootfsCapture {
     RootfsCapture(RootfsPlan plan, Path to, std::optional<Parent> parent, int lock_fd);
 
     const RootfsPlan& plan() const { return plan_; }
-    /// While the target runs.
-    void first_pass(sys::Interrupts& interrupts);
+    /// While the target runs; see TreeCopy.
+    void start_first_pass();
+    void finish_first_pass(sys::Interrupts& interrupts);
     /// While it stands still; see TreeCopy::second_pass.
     void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts);
     /// Checksums of everything kept, relative to the folder; may read it all (btrfs).
@@ -48,6 +49,8 @@ class RootfsCapture {
     std::uint64_t shared_bytes() const { return copy_.shared_bytes(); }
 
   private:
+    bool is_copied() const { return plan_.backend == Backend::copy || plan_.backend == Backend::overlay; }
+
     RootfsPlan plan_;
     Path to_;
     TreeCopy copy_;

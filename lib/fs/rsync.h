@@ -2,8 +2,8 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "lib/sys/child.h"
 #include "lib/sys/file.h"
 #include "lib/sys/interrupts.h"
 
@@ -19,8 +19,6 @@ struct RsyncJob {
     Path to;
     /// Files that are the same there are hard-linked instead of copied.
     std::optional<Path> link_to{};
-    /// Only these paths, relative to `from`, and always copied anew, into a new inode.
-    std::optional<std::vector<std::string>> only{};
     /// Compare by content rather than by size and time, and delete what is not in `from`.
     bool exact = false;
     /// Files may change and vanish while they are read (first pass on a live tree).
@@ -29,7 +27,21 @@ struct RsyncJob {
     int lock_fd = -1;
 };
 
-/// Runs rsync; throws Kind::failed with its last words.
+/// An rsync at work.
+class Rsync {
+  public:
+    static Rsync start(const RsyncJob& job);
+    /// Waits for it; throws Kind::failed with its last words.
+    void finish(sys::Interrupts& interrupts);
+
+  private:
+    Rsync(const RsyncJob& job, sys::Running running);
+    std::string what_;
+    bool live_;
+    sys::Running running_;
+};
+
+/// Starts rsync and waits for it.
 void rsync(const RsyncJob& job, sys::Interrupts& interrupts);
 
 }  // namespace stasis::fs

@@ -6,6 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/fs/changes.h"
+#include "lib/fs/copy_entries.h"
 #include "lib/sys/checksum.h"
 
 namespace stasis::fs {
@@ -35,15 +36,18 @@ void unlink_below(const Path& root, const std::string& path) {
 TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd)
     : from_(std::move(from)), to_(std::move(to)), parent_(std::move(parent)), lock_fd_(lock_fd) {}
 
-void TreeCopy::first_pass(sys::Interrupts& interrupts) {
+void TreeCopy::start_first_pass() {
     first_pass_began_ = now_with_margin();
     sys::make_directory(to_, 0700);
     RsyncJob job{from_, to_};
     if (parent_) job.link_to = parent_->folder;
     job.live = true;
     job.lock_fd = lock_fd_;
-    rsync(job, interrupts);
+    first_pass_.emplace(Rsync::start(job));
+}
 
+void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
+    first_pass_->finish(interrupts);
     // A file that shares its inode with the parent's has the parent's checksum.
     const auto known = [this](const std::string& path, const struct stat& info) -> std::optional<FileRecord> {
         struct stat earlier {};
@@ -70,10 +74,7 @@ void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts
         unlink_below(to_, path);
         records_.erase(path);
     }
-    RsyncJob job{from_, to_};
-    job.only = changes.copy;
-    job.lock_fd = lock_fd_;
-    rsync(job, interrupts);
+    copy_entries(from_, to_, changes.copy, interrupts);
     for (const std::string& path : changes.copy) {
         const Path whole = to_ / path;
         const sys::UniqueFd folder = sys::open_path(whole.parent_path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);

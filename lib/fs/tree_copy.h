@@ -24,7 +24,9 @@ class TreeCopy {
   public:
     TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd);
 
-    void first_pass(sys::Interrupts& interrupts);
+    /// The first pass takes as long as rsync does; there is other work to do meanwhile.
+    void start_first_pass();
+    void finish_first_pass(sys::Interrupts& interrupts);
 
     /// `written`: paths relative to the tree that any task has open for writing or mapped shared
     /// and writable. Files that are not in the tree are fine.
@@ -41,6 +43,7 @@ class TreeCopy {
     std::optional<Parent> parent_;
     int lock_fd_;
     timespec first_pass_began_{};
+    std::optional<Rsync> first_pass_;
     FileRecords records_;
     std::uint64_t shared_bytes_ = 0;
 };

@@ -37,7 +37,7 @@ Target resolve(const Context& context, const std::string& text) {
     std::vector<Target> candidates;
     const std::vector<std::string> stored = context.store.runtimes_of(text);
     for (const auto& adapter : context.adapters)
-        if (adapter->status(text) != runtime::Status::absent ||
+        if (adapter->knows(text) ||
             std::find(stored.begin(), stored.end(), adapter->name()) != stored.end())
             candidates.push_back({adapter.get(), text});
     if (candidates.empty())

@@ -78,9 +78,13 @@ class FileCapture {
     void add_volume(const store::Volume& volume, const Path& folder, int lock_fd) {
         volumes_.emplace_back(volume, fs::TreeCopy(volume.source, folder / volume.folder, std::nullopt, lock_fd));
     }
-    void first_pass(sys::Interrupts& interrupts) {
-        if (rootfs_) rootfs_->first_pass(interrupts);
-        for (auto& [volume, copy] : volumes_) copy.first_pass(interrupts);
+    void start_first_pass() {
+        if (rootfs_) rootfs_->start_first_pass();
+        for (auto& [volume, copy] : volumes_) copy.start_first_pass();
+    }
+    void finish_first_pass(sys::Interrupts& interrupts) {
+        if (rootfs_) rootfs_->finish_first_pass(interrupts);
+        for (auto& [volume, copy] : volumes_) copy.finish_first_pass(interrupts);
     }
     void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
         if (rootfs_) rootfs_->second_pass(written, interrupts);
@@ -127,10 +131,8 @@ class Dump {
     DumpReport run() {
         began_ = Clock::now();
         const Target target = resolve(context_, request_.target);
-        if (target.adapter->status(target.container) == runtime::Status::absent)
-            (void)target.adapter->describe(target.container);  // says best what it does not know
+        target.adapter->require_known(target.container);
         const store::ContainerLock lock = context_.store.lock(target.runtime(), target.container);
-        const criu::Binary criu = criu::find_binary(context_.interrupts);
 
         context_.progress.step("looking at " + target.text());
         const runtime::Description described = target.adapter->describe(target.container);
@@ -142,8 +144,9 @@ class Dump {
         refuse_without_room(seen, location.folder);
         store::Partial partial = store::Partial::begin(location);
         try {
+            start_copying(described, lock.fd(), partial, target);
+            const criu::Binary criu = criu::find_binary(context_.interrupts);
             prepare(target, described, seen, criu, partial);
-            capture(described, lock.fd(), partial, target);
             const Settlement settlement(described);
             freeze_and_dump(described, seen, criu, partial, settlement);
         } catch (Error& error) {
@@ -197,7 +200,8 @@ class Dump {
         write_extra_files(described, partial.folders());
     }
 
-    void capture(const runtime::Description& described, int lock_fd, const store::Partial& partial, const Target& target) {
+    /// The copy of the files begins; it goes on while CRIU gets ready.
+    void start_copying(const runtime::Description& described, int lock_fd, const store::Partial& partial, const Target& target) {
         if (request_.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
             refuse_store_inside(described.rootfs, partial.folders().root);
@@ -212,7 +216,7 @@ class Dump {
                 files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd);
             }
         }
-        files_.first_pass(context_.interrupts);
+        files_.start_first_pass();
     }
 
     static void refuse_store_inside(const Path& rootfs, const Path& store) {
@@ -262,10 +266,16 @@ class Dump {
 
         Clock::time_point frozen_since;
         const auto on_event = [&](criu::Event& event) {
-            if (event.script == "pre-dump") frozen_since = Clock::now();
-            if (event.script != "post-dump") return;
-            files_.second_pass(inspect::written_files(described.init), context_.interrupts);
-            if (request_.kind == DumpKind::stop) seal(partial, frozen_since, Clock::now());
+            if (event.script == "pre-dump") {
+                files_.finish_first_pass(context_.interrupts);
+                // What others have not written yet would be waited for in the seal.
+                if (request_.kind == DumpKind::stop) sys::sync_file_system(images.get(), folders.images().native());
+                frozen_since = Clock::now();
+            }
+            if (event.script == "post-dump") {
+                files_.second_pass(inspect::written_files(described.init), context_.interrupts);
+                if (request_.kind == DumpKind::stop) seal(partial, frozen_since, Clock::now());
+            }
         };
         try {
             const criu::DumpTimes times = criu::dump(criu, options, folders.logs() / kLogName, on_event, context_.interrupts);

@@ -87,6 +87,13 @@ bool is_alive(const Identity& id) {
     return stat && stat->id == id && stat->state != 'Z' && stat->state != 'X';
 }
 
+bool wait_until_ended(const Identity& id, int timeout_ms) {
+    const sys::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, id.pid, 0)));
+    pollfd ended{pidfd.get(), POLLIN, 0};
+    if (!pidfd || !is_alive(id)) return true;
+    return ::poll(&ended, 1, timeout_ms) == 1;
+}
+
 bool wait_until_pid_is_free(pid_t pid, int timeout_ms) {
     // Only the parent sees a zombie vanish; others can but look again.
     constexpr auto kBetweenLooks = std::chrono::milliseconds(2);

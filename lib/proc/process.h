@@ -80,6 +80,9 @@ std::optional<Stat> read_stat(pid_t pid);
 /// Does this very process still exist (a zombie does not count)?
 bool is_alive(const Identity& id);
 
+/// Blocks until the process has ended (it may still be a zombie), at most `timeout_ms`. False on expiry.
+bool wait_until_ended(const Identity& id, int timeout_ms);
+
 /// Blocks until the pid is free again, at most `timeout_ms`. A killed process stays a zombie until
 /// its parent reaps it, and CRIU can't restore to a pid that a zombie holds. False on expiry.
 bool wait_until_pid_is_free(pid_t pid, int timeout_ms);

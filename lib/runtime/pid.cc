@@ -29,7 +29,16 @@ std::optional<proc::Stat> find(const std::string& name) {
 /// The session of a bare tree is its starter's when its root does not lead one.
 bool is_shell_job(const proc::Stat& root) { return root.session != root.id.pid; }
 
+bool shares_namespace(pid_t pid, const std::string& type) {
+    return proc::namespace_inode(pid, type) == proc::namespace_inode(::getpid(), type);
+}
+
+/// What runs as this process, as far as a pid's new owner can be told from the old.
+std::string program_of(pid_t pid) { return sys::read_link("/proc/" + std::to_string(pid) + "/exe").value_or(""); }
+
 }  // namespace
+
+bool PidAdapter::knows(const std::string& container) const { return find(container).has_value(); }
 
 Status PidAdapter::status(const std::string& container) const {
     return find(container) ? Status::running : Status::absent;
@@ -38,6 +47,9 @@ Status PidAdapter::status(const std::string& container) const {
 Description PidAdapter::describe(const std::string& container) const {
     const std::optional<proc::Stat> root = find(container);
     if (!root) throw Error(Kind::not_found, "there is no process '" + container + "'");
+    if (!shares_namespace(root->id.pid, "mnt"))
+        throw Error(Kind::failed, "process " + container + " has a mount namespace of its own: it is a container")
+            .hint("dump it through the runtime that made it; a bare tree is restored among the host's own mounts");
     Description description;
     description.runtime = name();
     description.name = container;
@@ -47,19 +59,26 @@ Description PidAdapter::describe(const std::string& container) const {
     if (is_shell_job(*root))
         description.options.push_back(
             {"shell-job", "", "the leader of its session is outside the tree; the restored tree joins stasis's session"});
-    if (proc::namespace_inode(root->id.pid, "mnt") != proc::namespace_inode(::getpid(), "mnt")) {
-        description.options.push_back({"root", "/proc/" + container + "/root", "the tree has a mount namespace of its own"});
-        description.options.push_back({"external", "mnt[]:ms", "its mounts that come from the host are looked up again"});
-    }
     description.details["pid"] = root->id.pid;
     description.details["command"] = root->command;
-    description.details["shell_job"] = is_shell_job(*root);
+    description.details["program"] = program_of(root->id.pid);
+    description.details["own_pids"] = !shares_namespace(root->id.pid, "pid");
     return description;
 }
 
-std::optional<pid_t> PidAdapter::restored_pid(const Json& details) const { return details.at("pid").get<pid_t>(); }
+std::optional<pid_t> PidAdapter::restored_pid(const Json& details) const {
+    if (details.at("own_pids").get<bool>()) return std::nullopt;
+    return details.at("pid").get<pid_t>();
+}
 
-std::vector<std::string> PidAdapter::obstacles(const RestorePlan&) const { return {}; }
+std::vector<std::string> PidAdapter::obstacles(const RestorePlan& plan) const {
+    const std::optional<proc::Stat> there = find(plan.name);
+    // A pid is used again: --replace must not kill a stranger.
+    if (there && program_of(there->id.pid) != plan.details.at("program").get<std::string>())
+        return {"pid " + plan.name + " belongs to another program now, '" + program_of(there->id.pid) + "' (" +
+                there->command + ")"};
+    return {};
+}
 
 proc::Identity PidAdapter::restore(const RestorePlan&) const {
     throw Error(Kind::internal, "a bare process tree has no runtime to restore it");

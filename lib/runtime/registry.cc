@@ -1,7 +1,14 @@
+#include "lib/base/error.h"
 #include "lib/runtime/pid.h"
 #include "lib/runtime/runc.h"
 
 namespace stasis::runtime {
+
+void Adapter::require_known(const std::string& container) const {
+    if (!knows(container))
+        throw Error(Kind::not_found, name() + " knows no '" + container + "'")
+            .hint("`stasis list` shows what is stored; another state folder of runc is named with --runc-root");
+}
 
 std::vector<std::unique_ptr<Adapter>> make_adapters(const Settings& settings) {
     std::vector<std::unique_ptr<Adapter>> adapters;

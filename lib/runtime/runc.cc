@@ -107,9 +107,12 @@ std::vector<std::string> RuncAdapter::command(const std::vector<std::string>& wo
     return args;
 }
 
+bool RuncAdapter::knows(const std::string& container) const {
+    return ::access((root_ / container / "state.json").c_str(), F_OK) == 0;
+}
+
 std::optional<Json> RuncAdapter::state(const std::string& container) const {
-    // Asked first without starting runc: a bare name is looked for in every runtime.
-    if (!std::filesystem::exists(std::filesystem::symlink_status(root_ / container / "state.json"))) return std::nullopt;
+    if (!knows(container)) return std::nullopt;
     sys::Command command;
     command.args = this->command({"state", container});
     const sys::RunResult result = sys::run(command);
@@ -123,10 +126,9 @@ Status RuncAdapter::status(const std::string& container) const {
 }
 
 Description RuncAdapter::describe(const std::string& container) const {
+    require_known(container);
     const std::optional<Json> known = state(container);
-    if (!known)
-        throw Error(Kind::not_found, "runc knows no container '" + container + "'")
-            .hint("`runc list` shows them; name another state folder with --runc-root");
+    if (!known) throw Error(Kind::failed, "`runc state " + container + "` does not work");
     const Status status = parse_status(known->at("status"));
     if (status == Status::created || status == Status::stopped)
         throw Error(Kind::failed, "the container '" + container + "' is " + known->at("status").get<std::string>() +
@@ -239,7 +241,7 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
 void RuncAdapter::kill(const std::string& container) const {
     const std::optional<Json> known = state(container);
     if (!known) return;
-    const pid_t init = known->at("pid");
+    const std::optional<proc::Stat> init = proc::read_stat(known->at("pid"));
     sys::Command kill;
     kill.args = command({"kill", container, "KILL"});
     (void)sys::run_or_throw(kill);
@@ -249,7 +251,7 @@ void RuncAdapter::kill(const std::string& container) const {
         resume.args = command({"resume", container});
         (void)sys::run(resume);
     }
-    if (init > 0 && !proc::wait_until_pid_is_free(init, kDeathTimeoutMs))
+    if (init && !proc::wait_until_ended(init->id, kDeathTimeoutMs))
         throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
 }
 

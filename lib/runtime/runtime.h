@@ -74,7 +74,11 @@ class Adapter {
   public:
     virtual ~Adapter() = default;
     virtual std::string name() const = 0;
+    /// Does the runtime have a container of this name? Cheap: a bare name is looked for everywhere.
+    virtual bool knows(const std::string& container) const = 0;
     virtual Status status(const std::string& container) const = 0;
+    /// Throws Kind::not_found where knows() is false.
+    void require_known(const std::string& container) const;
     /// Throws Kind::not_found or, for a container that can't be dumped as it is, Kind::failed.
     virtual Description describe(const std::string& container) const = 0;
 

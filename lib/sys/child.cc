@@ -124,7 +124,10 @@ UniqueFd memory_file(const char* name) {
     return fd;
 }
 
-RunResult run(Command command, Interrupts* interrupts) {
+Running::Running(Child child, std::string program, UniqueFd out, UniqueFd err)
+    : child_(std::move(child)), program_(std::move(program)), out_(std::move(out)), err_(std::move(err)) {}
+
+Running Running::start(Command command) {
     UniqueFd out;
     UniqueFd err;
     if (command.out < 0) {
@@ -135,23 +138,28 @@ RunResult run(Command command, Interrupts* interrupts) {
         err = memory_file("stderr");
         command.err = err.get();
     }
-    Child child = Child::start(command);
+    return Running(Child::start(command), command.args.front(), std::move(out), std::move(err));
+}
+
+RunResult Running::finish(Interrupts* interrupts) {
     while (interrupts != nullptr) {
-        std::array<pollfd, 2> waits{pollfd{child.pidfd(), POLLIN, 0}, pollfd{interrupts->fd(), POLLIN, 0}};
+        std::array<pollfd, 2> waits{pollfd{child_.pidfd(), POLLIN, 0}, pollfd{interrupts->fd(), POLLIN, 0}};
         (void)::poll(waits.data(), waits.size(), interrupts->poll_timeout_ms());
         if (waits[0].revents != 0) break;
         if (interrupts->pending()) {
-            child.signal(SIGTERM);
-            (void)child.wait();
+            child_.signal(SIGTERM);
+            (void)child_.wait();
             interrupts->check();
         }
     }
     RunResult result;
-    result.status = child.wait();
-    if (out) result.out = read_all(out.get(), "output of " + command.args.front());
-    if (err) result.err = read_all(err.get(), "errors of " + command.args.front());
+    result.status = child_.wait();
+    if (out_) result.out = read_all(out_.get(), "output of " + program_);
+    if (err_) result.err = read_all(err_.get(), "errors of " + program_);
     return result;
 }
+
+RunResult run(Command command, Interrupts* interrupts) { return Running::start(std::move(command)).finish(interrupts); }
 
 std::string run_or_throw(Command command, Interrupts* interrupts) {
     const std::string program = Path(command.args.front()).filename();

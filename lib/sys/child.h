@@ -71,9 +71,25 @@ struct RunResult {
     std::string err;
 };
 
-/// Runs a command to its end with its output captured; command.out and command.err are used
-/// where they are set. With `interrupts`, a signal or the deadline ends the child with SIGTERM
-/// and throws what Interrupts::check() throws.
+/// A command that runs while we do something else, its output captured; command.out and
+/// command.err are used where they are set. Unfinished, it is killed by the destructor.
+class Running {
+  public:
+    static Running start(Command command);
+
+    /// Waits for the end. With `interrupts`, a signal or the deadline ends the child with SIGTERM
+    /// and throws what Interrupts::check() throws.
+    RunResult finish(Interrupts* interrupts);
+
+  private:
+    Running(Child child, std::string program, UniqueFd out, UniqueFd err);
+    Child child_;
+    std::string program_;
+    UniqueFd out_;
+    UniqueFd err_;
+};
+
+/// Starts a command and waits for its end.
 RunResult run(Command command, Interrupts* interrupts = nullptr);
 
 /// The same, but throws Kind::failed with the command's own last words unless it succeeds.

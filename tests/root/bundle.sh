@@ -1,7 +1,8 @@
 # Sourced after common.sh: makes runc bundles and starts containers from them.
 # shellcheck shell=bash
 
-need busybox cc
+need busybox
+[ -n "${TARGETS_DIR:-}" ] || need cc
 
 # target NAME: path of a program of tests/targets (CMake builds them all, static).
 target() {
@@ -118,6 +119,7 @@ in_background() {
     (close_inherited_fds && exec "$@") &
     BACKGROUND=$!
     track_pid "$BACKGROUND"
+    disown "$BACKGROUND" # the shell need not say when the cleanup kills it
 }
 
 # hold_terminal SOCKET LOG: plays the terminal of a container: takes the master from runc (and from

@@ -90,6 +90,9 @@ container_tasks() { # ID
     grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null | grep -oE '[0-9]+' || true
 }
 
+# A container's cgroups in all hierarchies, wherever its runtime put them.
+container_cgroups() { find /sys/fs/cgroup -type d -name "$1" 2>/dev/null || true; } # ID
+
 # pid:starttime, for the pid may be another process's later
 process_identity() {
     local stat
@@ -140,7 +143,7 @@ clean_up() {
     fi
     for identity in $(run_processes '.*'); do (kill_identity "$identity"); done
     for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
-        for dir in $(find /sys/fs/cgroup -type d -name "$id" 2>/dev/null); do
+        for dir in $(container_cgroups "$id"); do
             [ ! -e "$dir/freezer.state" ] || echo THAWED >"$dir/freezer.state"
             [ ! -e "$dir/cgroup.freeze" ] || echo 0 >"$dir/cgroup.freeze"
         done
@@ -156,7 +159,7 @@ clean_up() {
     done
     for dir in $(mounts_below "$WORK"); do umount -l "$dir"; done
     for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
-        for dir in $(find /sys/fs/cgroup -type d -name "$id" 2>/dev/null); do
+        for dir in $(container_cgroups "$id"); do
             find "$dir" -depth -type d -exec rmdir {} \; 2>/dev/null
         done
     done
@@ -188,17 +191,15 @@ start_guardian() {
 # Only what a run of ours could have left, and only what is certainly this test's.
 # Meant for a moment when every container of the test should be running or gone.
 assert_no_leftovers() {
-    local id pid state partial
+    local id pid dir state partial
     for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
         for pid in $(container_tasks "$id"); do
             state=$(sed -n 's/^State:\t//p' "/proc/$pid/status" 2>/dev/null) || continue
             [[ $state != [tT]* ]] || fail "leftover: task $pid of $id is '$state'"
         done
-        for state in $(find /sys/fs/cgroup -path "*/$id/freezer.state" 2>/dev/null); do
-            [ "$(<"$state")" = THAWED ] || fail "leftover: $state is $(<"$state")"
-        done
-        for state in $(find /sys/fs/cgroup -path "*/$id/cgroup.freeze" 2>/dev/null); do
-            [ "$(<"$state")" = 0 ] || fail "leftover: $state is $(<"$state")"
+        for dir in $(container_cgroups "$id"); do
+            if [ -e "$dir/freezer.state" ]; then check_eq "$(<"$dir/freezer.state")" THAWED "leftover: freezer of $id"; fi
+            if [ -e "$dir/cgroup.freeze" ]; then check_eq "$(<"$dir/cgroup.freeze")" 0 "leftover: freezer of $id"; fi
         done
         if container_runs "$id"; then
             state=$(criu_rules_in "$(container_pid "$id")")
@@ -246,7 +247,14 @@ criu_rules_here 2>/dev/null >"$REGISTRY/rules" || true
 
 start_guardian $$
 export STASIS_TEST_RUN=$WORK
-trap 'status=$?; trap - ERR; trap "" INT TERM HUP; clean_up $status; exit $status' EXIT
+on_exit() {
+    local status=$?
+    trap - ERR
+    trap '' INT TERM HUP
+    clean_up $status
+    exit $status
+}
+trap on_exit EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM

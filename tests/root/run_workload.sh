@@ -6,6 +6,7 @@ set -euo pipefail
 . "$TESTS_DIR/bundle.sh"
 
 name=${1:?usage: run_workload.sh NAME}
+# shellcheck source=/dev/null
 . "$TESTS_DIR/workloads/$name.sh"
 ID=$(unique_id "$name")
 
@@ -26,8 +27,8 @@ process_gone() { ! process_is "$1"; }
 no_tasks() { [ -z "$(container_tasks "$ID")" ]; }
 
 # Whether a connection with somebody outside must have survived: never a jump into the past,
-# because the other end has moved on.
-OUTSIDE_SURVIVES=true
+# because the other end has moved on. Read by the workloads.
+export OUTSIDE_SURVIVES=true
 
 workload_setup
 workload_work

@@ -22,11 +22,10 @@ client_start() {
     STATUS=$WORK/$ID.client
     rm -f "$STATUS"
     in_background ip netns exec "$OUTER_NETNS" "$(target client)" "$1" 10.77.0.2 "$2" "$STATUS"
-    CLIENT_PID=$BACKGROUND
+    CLIENT=$(process_identity "$BACKGROUND")
     wait_for 10 "the client's first answer" test -s "$STATUS"
 }
 
 client_stop() {
-    kill "$CLIENT_PID" 2>/dev/null || true
-    wait "$CLIENT_PID" || true
+    kill_identity "$CLIENT"
 }

@@ -22,9 +22,7 @@
 enum { kDeletedWords = 3 << 17, kPages = 16, kPageWords = 512 };  // 3 MiB: more than CRIU's default for a deleted file
 enum { kDeleted = 1, kLinked = 2, kSysv = 4, kPosix = 8, kDgram = 16, kStream = 32, kPair = 64, kMapping = 128 };
 static const char *const kNames[] = {"deleted", "linked", "sysv", "posix", "dgram", "stream", "pair+locks", "mapping"};
-static struct Shared {
-  volatile uint64_t echoes, sequence, mapping_errors;
-} *shared;
+static struct Shared { volatile uint64_t echoes, sequence, mapping_errors; } * shared;
 static volatile sig_atomic_t wanted_work;
 static void on_work(int signal_number) { wanted_work += signal_number == SIGUSR1; }
 
@@ -86,7 +84,6 @@ int main(int argc, char **argv) {
   REQUIRE(shared != MAP_FAILED && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
   if (fork() == 0) write_mapping();
   if (fork() == 0) echo(pair[1]);
-
   uint64_t *words = malloc(kDeletedWords * 8), *copy = malloc(kDeletedWords * 8);
   for (int i = 0; i < kDeletedWords; i++) words[i] = nonce + i;
   words[0] = 0;  // the work done
@@ -122,8 +119,8 @@ int main(int argc, char **argv) {
       if (recv(dgram, &number, 8, MSG_DONTWAIT) != 8 || number != counter - 1) errors |= kDgram;
     }
     struct stat status, other;
-    if (pread(deleted, copy, kDeletedWords * 8, 0) != kDeletedWords * 8 || memcmp(copy, words, kDeletedWords * 8) != 0 ||
-        fstat(deleted, &status) != 0 || status.st_nlink != 0)
+    if (pread(deleted, copy, kDeletedWords * 8, 0) != kDeletedWords * 8 || fstat(deleted, &status) != 0 ||
+        memcmp(copy, words, kDeletedWords * 8) != 0 || status.st_nlink != 0)
       errors |= kDeleted;
     if (fstat(linked, &status) != 0 || stat("other", &other) != 0 || status.st_ino != other.st_ino ||
         pread(linked, &number, 8, 0) != 8 || number != nonce || access("linked", F_OK) == 0)

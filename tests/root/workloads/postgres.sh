@@ -48,8 +48,8 @@ workload_work() { sql "INSERT INTO work SELECT count(*) FROM work"; }
 
 workload_state() {
     sql "SELECT 'work=' || (SELECT count(*) FROM work) || ' history=' || (SELECT count(*) FROM pgbench_history)
-        || ' backends=' || (SELECT string_agg(pid || '@' || backend_start, ',' ORDER BY pid)
-                            FROM pg_stat_activity WHERE application_name = 'pgbench')" | tr ' ' '_' | sed 's/_\(history\|backends\)=/ \1=/g'
+        || ' backends=' || string_agg(pid || '@' || extract(epoch FROM backend_start), ',' ORDER BY pid)
+        FROM pg_stat_activity WHERE application_name = 'pgbench'"
 }
 
 workload_verify() { # EXPECTED
@@ -62,10 +62,13 @@ workload_verify() { # EXPECTED
     check_eq "$(sql "SELECT a = b AND b = t AND t = h FROM (SELECT sum(abalance) a FROM pgbench_accounts) a,
         (SELECT sum(bbalance) b FROM pgbench_branches) b, (SELECT sum(tbalance) t FROM pgbench_tellers) t,
         (SELECT sum(delta) h FROM pgbench_history) h")" t "balances agree"
-    check_eq "$(sql "SELECT count(*) FROM pg_class c, LATERAL verify_heapam(c.oid) WHERE relkind = 'r'")" 0 "damaged rows"
+    check_eq "$(sql "SELECT count(*) FROM pg_class c, LATERAL verify_heapam(c.oid) WHERE relkind = 'r'")" 0 \
+        "damaged rows"
     sql "SELECT bt_index_parent_check(c.oid, true) FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
         JOIN pg_am m ON m.oid = c.relam WHERE m.amname = 'btree' AND c.relpersistence = 'p'" >/dev/null
-    if grep -E 'PANIC|FATAL|ERROR|recovery|crash' "$BUNDLE/rootfs/tmp/postgres.log" | grep -vE 'does not exist|starting up'; then
+    # A client that asked too early is no error of its.
+    if grep -E 'PANIC|FATAL|ERROR|recovery|crash' "$BUNDLE/rootfs/tmp/postgres.log" |
+        grep -vE 'does not exist|starting up'; then
         fail "errors in the log of postgres"
     fi
 }

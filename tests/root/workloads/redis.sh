@@ -7,7 +7,8 @@ workload_setup() {
     BUNDLE=$WORK/$ID.bundle STATUS=$BUNDLE/rootfs/status
     redis_bundle
     bundle_add_target "$BUNDLE" client
-    bundle_args "$BUNDLE" /bin/sh -c "$(command -v redis-server) /etc/redis.conf & exec client redis 127.0.0.1 6379 /status"
+    bundle_args "$BUNDLE" /bin/sh -c \
+        "$(command -v redis-server) /etc/redis.conf & exec client redis 127.0.0.1 6379 /status"
     status_start
 }
 
