@@ -5,7 +5,6 @@
 #include "cmd/command.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
-#include "lib/ops/selftest.h"
 
 namespace stasis {
 namespace {
@@ -48,12 +47,6 @@ void add_check(CLI::App& parent, const Globals& globals, Run& run) {
         *parent.add_subcommand("check", "Can this host, or this target, be dumped and restored? Freezes nothing of yours");
     command.add_option("TARGET", *target, "Container or process tree (default: the host)");
     command.callback([&globals, &run, target] { run = [&globals, target] { return run_check(globals, *target); }; });
-}
-
-void add_selftest_target(CLI::App& parent, const Globals&, Run& run) {
-    CLI::App& command = *parent.add_subcommand("selftest-target", "");
-    command.group("");  // hidden
-    command.callback([&run] { run = ops::run_selftest_target; });
 }
 
 }  // namespace stasis

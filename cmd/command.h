@@ -39,8 +39,13 @@ void add_info(CLI::App& parent, const Globals& globals, Run& run);
 void add_verify(CLI::App& parent, const Globals& globals, Run& run);
 void add_delete(CLI::App& parent, const Globals& globals, Run& run);
 void add_completion(CLI::App& parent, const Globals& globals, Run& run);
-/// Hidden: the process that `check` dumps and restores to see whether CRIU works here.
+
+// Hidden: what stasis starts itself (cmd/internal.cc).
+/// The process that `check` dumps and restores to see whether CRIU works here.
 void add_selftest_target(CLI::App& parent, const Globals& globals, Run& run);
+/// See lib/runtime/runc_network.h.
+void add_prepare_network(CLI::App& parent, const Globals& globals, Run& run);
+void add_run_with_config(CLI::App& parent, const Globals& globals, Run& run);
 
 /// The part of an operation's surroundings that outlives it.
 class Session {

@@ -17,7 +17,7 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 10> kCommands{{
+constexpr std::array<Command, 12> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
@@ -28,6 +28,8 @@ constexpr std::array<Command, 10> kCommands{{
     {"delete", add_delete},
     {"completion", add_completion},
     {"selftest-target", add_selftest_target},
+    {"prepare-network", add_prepare_network},
+    {"run-with-config", add_run_with_config},
 }};
 
 void add_globals(CLI::App& app, Globals& globals) {

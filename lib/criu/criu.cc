@@ -156,12 +156,12 @@ void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupt
 }
 
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts) {
+               sys::Interrupts& interrupts, int lock_fd) {
     rpc::Request request;
     request.set_type(rpc::DUMP);
     options.set_notify_scripts(true);
     *request.mutable_opts() = std::move(options);
-    Swrk process = Swrk::start(criu.path, true);
+    Swrk process = Swrk::start(criu.path, true, lock_fd);
     Conversation conversation(process, log, on_event, interrupts);
     (void)conversation.run(request, "dump the target");
     return {conversation.first_answer(), Clock::now()};

@@ -49,9 +49,11 @@ struct DumpTimes {
 /// switched on here, because without them a client that dies still leaves the target killed.
 /// A signal or the deadline before `post-dump` refuses the next notification, so that CRIU rolls
 /// back; from the answer to `post-dump` on it is too late and both are ignored.
+/// `lock_fd`: should we die, CRIU still has to roll back; it holds this lock so that the next run
+/// waits for it.
 /// Throws Kind::failed with the causal lines of the log when CRIU fails.
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts);
+               sys::Interrupts& interrupts, int lock_fd = -1);
 
 /// Runs a RESTORE of a bare process tree; returns the pid of its root.
 pid_t restore(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,

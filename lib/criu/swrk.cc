@@ -28,12 +28,18 @@ constexpr auto kGrace = std::chrono::seconds(60);
 
 constexpr auto kGoodbye = std::chrono::seconds(10);
 
+/// A CRIU that dies in a restore leaves half-made tasks that hold its socket: no end of file comes.
+/// What it said before it died is there by then.
+constexpr auto kLastWords = std::chrono::seconds(1);
+
+int milliseconds(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
+
 }  // namespace
 
 Swrk::Swrk(sys::Child child, sys::UniqueFd socket, sys::UniqueFd output)
     : child_(std::move(child)), socket_(std::move(socket)), output_(std::move(output)) {}
 
-Swrk Swrk::start(const std::string& criu_binary, bool own_process_group) {
+Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, int lock_fd) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0)
         throw system_error(errno, "create a socket for CRIU");
@@ -51,6 +57,7 @@ Swrk Swrk::start(const std::string& criu_binary, bool own_process_group) {
     command.out = output.get();
     command.err = output.get();
     command.descriptors = {{theirs.get(), theirs.get()}};
+    if (lock_fd >= 0) command.descriptors.emplace_back(lock_fd, lock_fd);
     command.own_process_group = own_process_group;
     sys::Child child = sys::Child::start(command);
     // `theirs` closes here: kept open, a crash of CRIU would never become an end of file.
@@ -63,7 +70,7 @@ Swrk::~Swrk() {
     // With its client gone CRIU rolls back at its next notification and exits. Only a CRIU that
     // hangs is ended by the Child's destructor.
     pollfd ended{child_.pidfd(), POLLIN, 0};
-    (void)::poll(&ended, 1, static_cast<int>(std::chrono::milliseconds(kGoodbye).count()));
+    (void)::poll(&ended, 1, milliseconds(kGoodbye));
 }
 
 void Swrk::send(const rpc::Request& request) {
@@ -88,10 +95,12 @@ bool Swrk::wait_readable(sys::Interrupts& interrupts) {
         }
         // Once a signal has come its descriptor says nothing new.
         const int signals = give_up ? -1 : interrupts.fd();
-        std::array<pollfd, 2> waits{pollfd{socket_.get(), POLLIN, 0}, pollfd{signals, POLLIN, 0}};
+        std::array<pollfd, 3> waits{pollfd{socket_.get(), POLLIN, 0}, pollfd{signals, POLLIN, 0},
+                                    pollfd{child_.pidfd(), POLLIN, 0}};
         if (::poll(waits.data(), waits.size(), timeout) < 0 && errno != EINTR)
             throw system_error(errno, "wait for CRIU");
         if (waits[0].revents != 0) return true;
+        if (waits[2].revents != 0) return ::poll(waits.data(), 1, milliseconds(kLastWords)) == 1;
         if (give_up && Clock::now() >= *give_up) return false;
         if (!give_up && interrupts.pending()) give_up = Clock::now() + kGrace;
     }

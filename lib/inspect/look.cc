@@ -105,6 +105,33 @@ void check_permissions(const std::vector<proc::Stat>& tasks, std::vector<Blocker
                                 "run stasis with the capability CAP_SYS_RESOURCE, or the container in a user namespace"});
 }
 
+/// Does the network namespace hold a TCP socket that has a peer (any state but TIME_WAIT and LISTEN)?
+bool has_connections(pid_t pid) {
+    constexpr std::string_view kTimeWait = "06";
+    constexpr std::string_view kListen = "0A";
+    for (const char* table : {"tcp", "tcp6"}) {
+        std::istringstream lines(sys::read_file_if_exists(fmt::format("/proc/{}/net/{}", pid, table)).value_or(""));
+        std::string line;
+        std::getline(lines, line);  // the heading
+        while (std::getline(lines, line)) {
+            std::istringstream fields(line);
+            std::string number, local, remote, state;
+            fields >> number >> local >> remote >> state;
+            if (state != kTimeWait && state != kListen) return true;
+        }
+    }
+    return false;
+}
+
+/// A lock in a namespace that outlives its target stays until a restore: only where it is needed.
+Option choose_network_lock(pid_t pid, const LookOptions& options) {
+    if (options.network_outlives_target && !has_connections(pid))
+        return {"network-lock", "skip", "there is no TCP connection to lock"};
+    if (options.has_nftables)
+        return {"network-lock", "nftables", "its connections are closed to packets while it stands still"};
+    return {"network-lock", "iptables", "its connections are closed to packets while it stands still; nft is missing"};
+}
+
 }  // namespace
 
 Look look(const proc::Identity& root, const LookOptions& options) {
@@ -128,8 +155,7 @@ Look look(const proc::Identity& root, const LookOptions& options) {
     result.options = standing_options();
     if (ghosts.largest() > kDefaultGhostLimit)
         result.options.push_back({"ghost-limit", std::to_string(std::min<std::uint64_t>(ghosts.largest(), UINT32_MAX)), "the size of the largest deleted file that is still open"});
-    if (options.has_nftables)
-        result.options.push_back({"network-lock", "nftables", "its connections are closed to packets while it stands still"});
+    result.options.push_back(choose_network_lock(root.pid, options));
     return result;
 }
 

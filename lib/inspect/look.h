@@ -32,8 +32,10 @@ struct Look {
     std::uint64_t memory_bytes = 0;
 };
 
+/// What the look can't see for itself.
 struct LookOptions {
     bool has_nftables = false;  ///< `nft` is there: the lock can be made, and removed after a failure
+    bool network_outlives_target = false;  ///< so would a lock: none is made where there is nothing to lock
 };
 
 /// Looks at the tree below `root`.

@@ -10,7 +10,7 @@
 #include "lib/inspect/look.h"
 #include "lib/ops/host.h"
 #include "lib/ops/selftest.h"
-#include "lib/ops/settle.h"
+#include "lib/ops/network_lock.h"
 
 namespace stasis::ops {
 namespace {
@@ -84,7 +84,7 @@ std::vector<Finding> check_target(Context& context, const std::string& name) {
     require_root();
     const Target target = resolve(context, name);
     const runtime::Description described = target.adapter->describe(target.container);
-    const inspect::Look seen = inspect::look(described.init, {has_nftables()});
+    const inspect::Look seen = inspect::look(described.init, {has_nftables(), !described.lasting_network.empty()});
     std::vector<Finding> findings;
     findings.push_back({"target", true, true,
                         fmt::format("{}: pid {}, {} tasks, {} MiB of memory", target.text(), described.init.pid,

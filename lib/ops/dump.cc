@@ -9,10 +9,12 @@
 #include "lib/base/error.h"
 #include "lib/base/version.h"
 #include "lib/criu/criu.h"
+#include "lib/criu/images.h"
 #include "lib/criu/options.h"
 #include "lib/fs/rootfs.h"
 #include "lib/inspect/look.h"
 #include "lib/ops/host.h"
+#include "lib/ops/network_lock.h"
 #include "lib/ops/settle.h"
 
 namespace stasis::ops {
@@ -57,6 +59,10 @@ void refuse_without_room(const inspect::Look& seen, const Path& folder) {
     throw Error(Kind::failed, fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left; nothing was touched",
                                           needed >> 20, folder.string(), there >> 20))
         .hint("free some space there, or name another store with --store or --dir");
+}
+
+inspect::LookOptions look_options(const runtime::Description& described) {
+    return {has_nftables(), !described.lasting_network.empty()};
 }
 
 /// Writes the files that go beside the images before CRIU starts.
@@ -136,7 +142,7 @@ class Dump {
 
         context_.progress.step("looking at " + target.text());
         const runtime::Description described = target.adapter->describe(target.container);
-        const inspect::Look seen = inspect::look(described.init, {has_nftables()});
+        const inspect::Look seen = inspect::look(described.init, look_options(described));
         refuse_blocked(target, seen, request_);
         warn_of_dropped(seen);
 
@@ -144,7 +150,8 @@ class Dump {
         refuse_without_room(seen, location.folder);
         store::Partial partial = store::Partial::begin(location);
         try {
-            start_copying(described, lock.fd(), partial, target);
+            lock_fd_ = lock.fd();
+            start_copying(described, partial, target);
             const criu::Binary criu = criu::find_binary(context_.interrupts);
             prepare(target, described, seen, criu, partial);
             const Settlement settlement(described);
@@ -196,24 +203,25 @@ class Dump {
         manifest_.criu_options = seen.options;
         manifest_.criu_options.insert(manifest_.criu_options.end(), described.options.begin(), described.options.end());
         manifest_.runtime_details = described.details;
+        manifest_.lasting_network = described.lasting_network;
         for (const proc::Stat& task : seen.tasks) manifest_.tasks.push_back({task.id.pid, task.command});
         write_extra_files(described, partial.folders());
     }
 
     /// The copy of the files begins; it goes on while CRIU gets ready.
-    void start_copying(const runtime::Description& described, int lock_fd, const store::Partial& partial, const Target& target) {
+    void start_copying(const runtime::Description& described, const store::Partial& partial, const Target& target) {
         if (request_.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
             refuse_store_inside(described.rootfs, partial.folders().root);
             const fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
-            files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(target, plan), lock_fd);
+            files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(target, plan), lock_fd_);
         }
         if (request_.with_volumes && !described.volumes.empty()) {
             sys::make_directory(partial.folders().volumes(), 0700);
             for (const runtime::BindMount& mount : described.volumes) {
                 if (!std::filesystem::is_directory(mount.source)) continue;
                 const std::string folder = std::to_string(manifest_volumes_++);
-                files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd);
+                files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd_);
             }
         }
         files_.start_first_pass();
@@ -264,49 +272,67 @@ class Dump {
         criu::apply(manifest_.criu_options, criu.version, options);
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
-        Clock::time_point frozen_since;
         const auto on_event = [&](criu::Event& event) {
-            if (event.script == "pre-dump") {
-                files_.finish_first_pass(context_.interrupts);
-                // What others have not written yet would be waited for in the seal.
-                if (request_.kind == DumpKind::stop) sys::sync_file_system(images.get(), folders.images().native());
-                frozen_since = Clock::now();
-            }
-            if (event.script == "post-dump") {
-                files_.second_pass(inspect::written_files(described.init), context_.interrupts);
-                if (request_.kind == DumpKind::stop) seal(partial, frozen_since, Clock::now());
-            }
+            if (event.script == "pre-dump") before_freeze(folders);
+            if (event.script == "post-dump") while_frozen(described, partial);
         };
         try {
-            const criu::DumpTimes times = criu::dump(criu, options, folders.logs() / kLogName, on_event, context_.interrupts);
+            const criu::DumpTimes times =
+                criu::dump(criu, options, folders.logs() / kLogName, on_event, context_.interrupts, lock_fd_);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
-            after_failure(error, partial, settlement);
-            throw;
+            after_failure(error, seen, partial, settlement);
         }
-        if (request_.kind == DumpKind::snapshot) seal(partial, frozen_since, frozen_since + Microseconds(freeze_us_));
+        if (request_.kind == DumpKind::snapshot) seal(partial);
     }
 
-    void seal(store::Partial& partial, Clock::time_point from, Clock::time_point to) {
+    void before_freeze(const store::Folders& folders) {
+        files_.finish_first_pass(context_.interrupts);
+        if (request_.kind == DumpKind::stop) {
+            // What others have not written yet would be waited for in the seal.
+            const sys::UniqueFd folder = sys::open_path(folders.root, O_RDONLY | O_DIRECTORY);
+            sys::sync_file_system(folder.get(), folders.root.native());
+        }
+        frozen_since_ = Clock::now();
+    }
+
+    void while_frozen(const runtime::Description& described, store::Partial& partial) {
+        files_.second_pass(inspect::written_files(described.init), context_.interrupts);
+        criu::mend_files_image(partial.folders().images());
+        freeze_us_ = microseconds_between(frozen_since_, Clock::now());
+        if (request_.kind == DumpKind::stop) seal(partial);
+    }
+
+    void seal(store::Partial& partial) {
         context_.progress.step("sealing");
-        manifest_.freeze_us = microseconds_between(from, to);
+        manifest_.freeze_us = freeze_us_;
         files_.describe(manifest_, context_.interrupts);
         partial.seal(manifest_, context_.interrupts);
     }
 
-    /// CRIU failed, or we refused: the target must run on, and no checkpoint may claim otherwise.
-    void after_failure(Error& error, store::Partial& partial, const Settlement& settlement) const {
-        const bool as_it_was = settlement.settle(partial.folders().logs() / kLogName);
-        if (as_it_was && partial.sealed()) error.log(partial.unseal() / kLogName);
-        if (as_it_was) return;
-        error.kind(Kind::target_changed);
-        error.hint(partial.sealed() ? "the target is gone, its state is sealed: `stasis restore` brings it back"
-                                    : "the target is not as it was: look at it before you go on");
+    /// CRIU failed, or we refused. Usually the target runs on: then no checkpoint may claim that it
+    /// was stopped. But when CRIU ends after the seal, in the middle of killing, the state is safe
+    /// on disk, and what is left of the target is in the way of its restore: the stop is finished.
+    void after_failure(Error& error, const inspect::Look& seen, store::Partial& partial, const Settlement& settlement) {
+        const bool as_it_was = settlement.settle(partial.folders().logs() / kLogName, partial.sealed());
+        if (!as_it_was && partial.sealed()) {
+            for (const proc::Stat& task : seen.tasks) proc::kill_and_wait(task.id);
+            context_.progress.warn("CRIU failed after the state was sealed (" + error.message() + "); the target was ended");
+            freeze_us_ = microseconds_between(frozen_since_, Clock::now());
+            return;
+        }
+        if (partial.sealed()) error.log(partial.unseal() / kLogName);
+        if (!as_it_was) error.kind(Kind::target_changed).hint("the target is not as it was: look at it before you go on");
+        throw error;
     }
 
     static void keep_log(Error& error, store::Partial& partial) {
-        const Path logs = partial.abandon();
-        if (std::filesystem::exists(logs / kLogName)) error.log(logs / kLogName);
+        try {
+            const Path logs = partial.abandon();
+            if (std::filesystem::exists(logs / kLogName)) error.log(logs / kLogName);
+        } catch (const Error&) {
+            // The store is gone, or full to the brim: what went wrong before is still what matters.
+        }
     }
 
     DumpReport report(const Target& target, const store::Location& location, const store::Partial& partial) const {
@@ -328,8 +354,10 @@ class Dump {
     const DumpRequest& request_;
     Clock::time_point began_;
     store::Manifest manifest_;
+    int lock_fd_ = -1;  ///< held on by children that still have to finish when we die
     int manifest_volumes_ = 0;
     FileCapture files_;
+    Clock::time_point frozen_since_;
     long long freeze_us_ = 0;
 };
 

@@ -1,8 +1,22 @@
 #include "lib/ops/manage.h"
 
+#include <fcntl.h>
+
 #include "lib/base/error.h"
+#include "lib/ops/network_lock.h"
 
 namespace stasis::ops {
+namespace {
+
+/// The lock of a stop state that will never be restored would close its network for good.
+void open_network_of(const store::Location& location) {
+    const std::optional<store::Manifest> manifest = store::look_at(location).manifest;
+    if (!manifest || manifest->kind != "stop" || manifest->lasting_network.empty()) return;
+    const sys::UniqueFd network(::open(manifest->lasting_network.c_str(), O_RDONLY | O_CLOEXEC));
+    if (network) unlock_network(network.get(), store::Folders{location.path()}.logs() / "dump.log");
+}
+
+}  // namespace
 
 std::vector<store::Entry> list(Context& context, const std::string& target) {
     require_root();
@@ -44,6 +58,7 @@ void remove(Context& context, const std::string& target, const std::string& name
     if (store::look_at(location).state == store::State::absent)
         throw Error(Kind::not_found, "'" + found.text() + "' has no checkpoint '" + name + "'")
             .hint("`stasis list " + found.text() + "` shows what there is");
+    open_network_of(location);
     store::remove(location);
     context.store.clear_failures(found.runtime(), found.container);
 }

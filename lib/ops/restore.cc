@@ -9,6 +9,7 @@
 #include "lib/fs/rootfs.h"
 #include "lib/ops/find.h"
 #include "lib/ops/host.h"
+#include "lib/proc/orphans.h"
 
 namespace stasis::ops {
 namespace {
@@ -94,8 +95,8 @@ class Restore {
     }
 
     int bring_back() {
-        // Its own deadline and signals were looked at for the last time before the first change.
-        sys::Interrupts uninterrupted{std::nullopt};
+        // The deadline and signals were looked at for the last time before the first change.
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
         context_.progress.step("putting the files back");
         restore_files(uninterrupted);
         context_.progress.step("restoring the processes");
@@ -118,11 +119,18 @@ class Restore {
                                interrupts);
     }
 
-    int restore_tree() {
+    /// What was just killed may still be waiting to be reaped.
+    void wait_for_pids() const {
         constexpr int kPidTimeoutMs = 10'000;
-        if (const std::optional<pid_t> pid = target_.adapter->restored_pid(plan_.details))
-            if (!proc::wait_until_pid_is_free(*pid, kPidTimeoutMs))
-                throw Error(Kind::busy, "pid " + std::to_string(*pid) + " is taken by another process");
+        for (const store::Task& task : choice_.manifest.tasks)
+            if (!proc::wait_until_pid_is_free(task.pid, kPidTimeoutMs))
+                throw Error(Kind::busy, "pid " + std::to_string(task.pid) + ", which '" + task.command +
+                                            "' must get back, is taken by another process")
+                    .hint("end that process, then restore again");
+    }
+
+    int restore_tree() {
+        if (target_.adapter->restores_to_same_pids(plan_.details)) wait_for_pids();
         const sys::UniqueFd images = sys::open_path(plan_.images, O_RDONLY | O_DIRECTORY);
         const sys::UniqueFd logs = sys::open_path(plan_.logs, O_RDONLY | O_DIRECTORY);
         criu::rpc::Options options;
@@ -131,8 +139,14 @@ class Restore {
         options.set_log_file(plan_.log_name);
         options.set_log_level(kFullLog);
         criu::apply(choice_.manifest.criu_options, criu_.version, options);
-        sys::Interrupts uninterrupted{std::nullopt};
-        return criu::restore(criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, uninterrupted);
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
+        const proc::Orphans orphans;
+        try {
+            return criu::restore(criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, uninterrupted);
+        } catch (const Error&) {
+            orphans.end_all();  // what a CRIU that died half way has made
+            throw;
+        }
     }
 
     Context& context_;

@@ -15,7 +15,7 @@
 #include "lib/base/error.h"
 #include "lib/criu/options.h"
 #include "lib/inspect/look.h"
-#include "lib/ops/settle.h"
+#include "lib/ops/network_lock.h"
 
 namespace stasis::ops {
 namespace {
@@ -113,7 +113,7 @@ void run_selftest(const criu::Binary& criu, sys::Interrupts& interrupts) {
 
     const pid_t pid = child.pid();
     const std::optional<proc::Stat> stat = proc::read_stat(pid);
-    const OptionList chosen = inspect::look(stat->id, {has_nftables()}).options;
+    const OptionList chosen = inspect::look(stat->id, {has_nftables(), true}).options;
     criu::rpc::Options dump = options_for(images, chosen, criu, "dump.log");
     dump.set_pid(pid);
     const criu::OnEvent ignore = [](criu::Event&) {};

@@ -14,16 +14,17 @@ class Settlement {
     /// To be called after a failure: thaws what CRIU left frozen and opens the network that it
     /// left locked; `log` is CRIU's log of this run, which names its firewall table.
     /// True when the target is as it was before.
-    bool settle(const sys::Path& log) const;
+    /// Where it is gone and a stop state of this run is `sealed`, its network stays locked, if that
+    /// outlives it: an open network would reset the connections before they are restored.
+    bool settle(const sys::Path& log, bool sealed) const;
 
   private:
+    bool wait_until_settled() const;
+
     proc::Identity init_;
     bool was_paused_;
     sys::Path freezer_;
     sys::UniqueFd network_;  ///< outlives the target, as a namespace made by path does
 };
-
-/// Is the program `nft` there?
-bool has_nftables();
 
 }  // namespace stasis::ops

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <map>
 #include <sstream>
 #include <thread>
@@ -87,11 +88,38 @@ bool is_alive(const Identity& id) {
     return stat && stat->id == id && stat->state != 'Z' && stat->state != 'X';
 }
 
+bool is_ending(const Identity& id) {
+    constexpr std::uint64_t kKillPending = 1ULL << (SIGKILL - 1);
+    for (const std::string& line : lines_of_process_file(id.pid, "status"))
+        if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"))
+            if ((std::stoull(line.substr(line.find(':') + 1), nullptr, 16) & kKillPending) != 0) return is_alive(id);
+    // Of the flags in /proc/PID/stat (field 9, the 7th after the command), PF_EXITING.
+    constexpr unsigned long kExiting = 4;
+    constexpr int kFieldsBeforeFlags = 6;
+    for (const std::string& line : lines_of_process_file(id.pid, "stat")) {
+        std::istringstream fields(line.substr(line.rfind(')') + 1));
+        std::string skipped;
+        for (int i = 0; i < kFieldsBeforeFlags; ++i) fields >> skipped;
+        unsigned long flags = 0;
+        if (fields >> flags && (flags & kExiting) != 0) return is_alive(id);
+    }
+    return false;
+}
+
 bool wait_until_ended(const Identity& id, int timeout_ms) {
     const sys::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, id.pid, 0)));
     pollfd ended{pidfd.get(), POLLIN, 0};
     if (!pidfd || !is_alive(id)) return true;
     return ::poll(&ended, 1, timeout_ms) == 1;
+}
+
+bool kill_and_wait(const Identity& id) {
+    constexpr int kDeathTimeoutMs = 10'000;
+    // The pidfd is taken before the check: what it names can't change under us afterwards.
+    const sys::UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, id.pid, 0)));
+    if (!pidfd || !is_alive(id)) return true;
+    (void)::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+    return wait_until_ended(id, kDeathTimeoutMs);
 }
 
 bool wait_until_pid_is_free(pid_t pid, int timeout_ms) {

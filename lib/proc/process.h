@@ -80,8 +80,15 @@ std::optional<Stat> read_stat(pid_t pid);
 /// Does this very process still exist (a zombie does not count)?
 bool is_alive(const Identity& id);
 
+/// Has it been killed, or does it exit, without having ended yet? Freeing a large memory takes time.
+bool is_ending(const Identity& id);
+
 /// Blocks until the process has ended (it may still be a zombie), at most `timeout_ms`. False on expiry.
 bool wait_until_ended(const Identity& id, int timeout_ms);
+
+/// Kills a process, unless it is gone or its pid means another one by now, and waits until it has
+/// ended. False when it does not end.
+bool kill_and_wait(const Identity& id);
 
 /// Blocks until the pid is free again, at most `timeout_ms`. A killed process stays a zombie until
 /// its parent reaps it, and CRIU can't restore to a pid that a zombie holds. False on expiry.

@@ -10,8 +10,6 @@
 namespace stasis::runtime {
 namespace {
 
-constexpr int kDeathTimeoutMs = 10'000;
-
 /// The pid that a name means, or nothing.
 std::optional<pid_t> parse_pid(const std::string& name) {
     pid_t pid = 0;
@@ -59,6 +57,7 @@ Description PidAdapter::describe(const std::string& container) const {
     if (is_shell_job(*root))
         description.options.push_back(
             {"shell-job", "", "the leader of its session is outside the tree; the restored tree joins stasis's session"});
+    if (shares_namespace(root->id.pid, "net")) description.lasting_network = "/proc/self/ns/net";
     description.details["pid"] = root->id.pid;
     description.details["command"] = root->command;
     description.details["program"] = program_of(root->id.pid);
@@ -66,10 +65,7 @@ Description PidAdapter::describe(const std::string& container) const {
     return description;
 }
 
-std::optional<pid_t> PidAdapter::restored_pid(const Json& details) const {
-    if (details.at("own_pids").get<bool>()) return std::nullopt;
-    return details.at("pid").get<pid_t>();
-}
+bool PidAdapter::restores_to_same_pids(const Json& details) const { return !details.at("own_pids").get<bool>(); }
 
 std::vector<std::string> PidAdapter::obstacles(const RestorePlan& plan) const {
     const std::optional<proc::Stat> there = find(plan.name);
@@ -91,10 +87,8 @@ void PidAdapter::kill(const std::string& container) const {
     (void)::kill(root->id.pid, SIGSTOP);
     const std::vector<proc::Stat> tree = proc::tree_of(root->id.pid, proc::all_processes());
     for (const proc::Stat& stat : tree)
-        if (proc::is_alive(stat.id)) (void)::kill(stat.id.pid, SIGKILL);
-    for (const proc::Stat& stat : tree)
-        if (!proc::wait_until_pid_is_free(stat.id.pid, kDeathTimeoutMs))
-            throw Error(Kind::target_changed, "process " + std::to_string(stat.id.pid) + " was killed but did not go away");
+        if (!proc::kill_and_wait(stat.id))
+            throw Error(Kind::target_changed, "process " + std::to_string(stat.id.pid) + " was killed but does not end");
 }
 
 }  // namespace stasis::runtime

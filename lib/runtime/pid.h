@@ -12,7 +12,7 @@ class PidAdapter : public Adapter {
     Status status(const std::string& container) const override;
     Description describe(const std::string& container) const override;
     bool restores() const override { return false; }
-    std::optional<pid_t> restored_pid(const Json& details) const override;
+    bool restores_to_same_pids(const Json& details) const override;
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
     proc::Identity restore(const RestorePlan& plan) const override;
     void kill(const std::string& container) const override;

@@ -1,6 +1,7 @@
 #include "lib/runtime/runc.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,7 +10,9 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/orphans.h"
 #include "lib/runtime/mounts.h"
+#include "lib/runtime/runc_network.h"
 #include "lib/runtime/stdio.h"
 #include "lib/sys/child.h"
 
@@ -39,6 +42,10 @@ std::string namespace_path(const Json& config, const std::string& type) {
 bool has_own_namespace(const Json& config, const std::string& type) {
     const Json list = config.value("/linux/namespaces"_json_pointer, Json::array());
     return std::any_of(list.begin(), list.end(), [&](const Json& entry) { return entry.value("type", "") == type; });
+}
+
+Path lasting_network(const Json& config) {
+    return has_own_namespace(config, "network") ? namespace_path(config, "network") : "/proc/self/ns/net";
 }
 
 std::vector<BindMount> bind_mounts(const Json& config, const Path& bundle) {
@@ -89,6 +96,25 @@ Path freezer_of(const proc::Identity& init) {
         if (group.controllers.empty()) unified = base / group.path.substr(1);
     }
     return unified;
+}
+
+/// Waits for `runc restore`. A CRIU that dies half way leaves tasks that hold its socket, so that
+/// runc never sees the end of file and waits for ever (runc 1.1.5): then these are ended.
+sys::WaitStatus wait_for_restore(sys::Child& runc) {
+    constexpr int kBetweenLooksMs = 1000;
+    const std::uint64_t own_pids = proc::namespace_inode(::getpid(), "pid");
+    pollfd ended{runc.pidfd(), POLLIN, 0};
+    while (::poll(&ended, 1, kBetweenLooksMs) == 0) {
+        const std::vector<proc::Stat> children = proc::children_of(runc.pid());
+        const auto is_criu = [](const proc::Stat& child) { return child.command == "criu"; };
+        if (std::none_of(children.begin(), children.end(), [&](const proc::Stat& child) {
+                return is_criu(child) && proc::ended_by_signal(child.id.pid);
+            }))
+            continue;
+        for (const proc::Stat& child : children)
+            if (is_criu(child) || proc::namespace_inode(child.id.pid, "pid") != own_pids) proc::kill_and_wait(child.id);
+    }
+    return runc.wait();
 }
 
 Json read_config(const Path& bundle) {
@@ -157,11 +183,13 @@ Description RuncAdapter::describe(const std::string& container) const {
     if (description.paused)
         description.options.push_back({"freeze-cgroup", description.freezer, "the container is paused and stays so"});
 
+    description.lasting_network = lasting_network(config);
     description.image_files = {{"descriptors.json", Json(stdio.targets).dump()}};
     description.runtime_files = {{"config.json", sys::read_file(bundle / "config.json")}};
     description.details = {{"root", root_.string()},       {"bundle", bundle.string()},
                            {"paused", description.paused}, {"stdio", stdio.details},
-                           {"console", stdio.console},     {"network_path", namespace_path(config, "network")}};
+                           {"console", stdio.console},     {"network_path", namespace_path(config, "network")},
+                           {"own_network", description.lasting_network.empty()}};
     return description;
 }
 
@@ -209,6 +237,13 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
 
     sys::Command restore;
     restore.args = command(words);
+    if (plan.details.at("own_network").get<bool>()) {
+        const std::string self = sys::read_link("/proc/self/exe").value_or("");
+        const Path config = plan.logs / (plan.log_name + ".config.json");
+        sys::write_file_atomically(config, with_network_hook(read_config(bundle), self), 0600);
+        const std::vector<std::string> prefix{self, "run-with-config", config, bundle / "config.json", "--"};
+        restore.args.insert(restore.args.begin(), prefix.begin(), prefix.end());
+    }
     const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
     restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
                        "CRIU_CONFIG_FILE=" + configuration.string()};
@@ -216,11 +251,14 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
     restore.in = stdio[0].get();
     restore.out = stdio[1].get();
     restore.err = stdio[2].get();
-    const sys::WaitStatus ended = sys::Child::start(restore).wait();
+    const proc::Orphans orphans;
+    sys::Child runc = sys::Child::start(restore);
+    const sys::WaitStatus ended = wait_for_restore(runc);
 
     const Path criu_log = plan.logs / plan.log_name;
     (void)::rename((plan.logs / "restore.log").c_str(), criu_log.c_str());
     if (!ended.ok()) {
+        orphans.end_all();
         const std::string said = sys::read_file_if_exists(runc_log).value_or("");
         throw Error(Kind::failed, "runc restore ended with " + ended.describe())
             .details({said.substr(0, said.find('\n'))})

@@ -14,7 +14,7 @@ class RuncAdapter : public Adapter {
     Status status(const std::string& container) const override;
     Description describe(const std::string& container) const override;
     bool restores() const override { return true; }
-    std::optional<pid_t> restored_pid(const Json&) const override { return std::nullopt; }
+    bool restores_to_same_pids(const Json&) const override { return false; }
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
     proc::Identity restore(const RestorePlan& plan) const override;
     void kill(const std::string& container) const override;

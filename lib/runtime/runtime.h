@@ -52,6 +52,9 @@ struct Description {
     std::vector<ExtraFile> runtime_files;
     /// What restore() needs to know later; only this adapter reads it.
     Json details;
+    /// The network namespace, where it outlives the container: the host's own, or one made by path.
+    /// Empty for one that goes with the container.
+    Path lasting_network;
     /// The freezer that the runtime uses for this container; empty where it has none of its own.
     Path freezer;
 };
@@ -84,8 +87,8 @@ class Adapter {
 
     /// Does the runtime restore its containers itself? Else the caller does, by CRIU directly.
     virtual bool restores() const = 0;
-    /// The pid that the restored tree will have, for runtimes without restore: must be free.
-    virtual std::optional<pid_t> restored_pid(const Json& details) const = 0;
+    /// Do restored tasks get the host's pids that they had? Then those must be free.
+    virtual bool restores_to_same_pids(const Json& details) const = 0;
     /// Everything that is in the way of a restore on this host; nothing is touched.
     virtual std::vector<std::string> obstacles(const RestorePlan& plan) const = 0;
     /// Brings the container back; returns its init. Throws Kind::failed with the causal lines of

@@ -25,6 +25,11 @@ bool is_there(const Path& path) {
     return ::lstat(path.c_str(), &info) == 0;
 }
 
+/// Whatever else bears the name of a checkpoint, a link above all, is not ours.
+bool is_folder(const Path& path) {
+    return std::filesystem::is_directory(std::filesystem::symlink_status(path));
+}
+
 /// A name for the remains of a failure that is not taken yet.
 std::string failed_name(const Path& folder) {
     const std::string stem = "failed-" + utc_stamp();
@@ -99,7 +104,7 @@ Partial Partial::begin(const Location& location) {
         throw Error(Kind::busy, "there is a checkpoint '" + location.name + "' already")
             .hint("choose another name, or delete it first");
     if (is_there(path)) {
-        const std::optional<sys::UniqueFd> remains = sys::try_lock(path, false);
+        const std::optional<sys::UniqueFd> remains = is_folder(path) ? sys::try_lock(path, false) : sys::UniqueFd();
         if (!remains) throw Error(Kind::busy, "another run is writing the checkpoint '" + location.name + "'");
         sys::remove_tree(path);
     }
@@ -153,7 +158,8 @@ Found look_at(const Location& location) {
     if (!is_there(location.path())) {
         const Path partial = location.folder / partial_name(location.name);
         if (!is_there(partial)) return {State::absent, std::nullopt};
-        return {sys::try_lock(partial, false) ? State::interrupted : State::writing, std::nullopt};
+        const bool is_written = is_folder(partial) && !sys::try_lock(partial, false);
+        return {is_written ? State::writing : State::interrupted, std::nullopt};
     }
     try {
         return {State::sealed, read_manifest(location)};
@@ -181,11 +187,11 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
     std::vector<std::string> problems;
     FileRecords found;
     for (const std::string& name : sys::list_directory(location.path())) {
-        if (name == "logs" || name == "manifest.json") continue;
+        if (name == "manifest.json") continue;
         const Path path = location.path() / name;
-        if (!std::filesystem::is_directory(std::filesystem::symlink_status(path)))
+        if (!is_folder(path))
             problems.push_back("'" + name + "' does not belong there");
-        else
+        else if (name != "logs")
             found.merge(with_prefix(name + "/", sys::record_tree(path, interrupts)));
     }
     for (const auto& [path, record] : manifest.files) {

@@ -81,6 +81,7 @@ Json to_json(const Manifest& m) {
     json["host"] = {{"name", m.host_name}, {"kernel", m.kernel}, {"architecture", m.architecture}, {"boot_id", m.boot_id}};
     json["criu"] = {{"version", m.criu_version}, {"options", options_to_json(m.criu_options)}};
     json["runtime_details"] = m.runtime_details;
+    json["lasting_network"] = encode_path(m.lasting_network);
     json["tasks"] = Json::array();
     for (const Task& task : m.tasks) json["tasks"].push_back({{"pid", task.pid}, {"command", encode_path(task.command)}});
     json["rootfs"] = rootfs_to_json(m.rootfs);
@@ -114,6 +115,7 @@ Manifest from_json(const Json& json) {
     for (const Json& option : json.at("criu").at("options"))
         m.criu_options.push_back({option.at("key"), decode_path(option.at("value")), option.at("reason")});
     m.runtime_details = json.at("runtime_details");
+    m.lasting_network = decode_path(json.at("lasting_network"));
     for (const Json& task : json.at("tasks")) m.tasks.push_back({task.at("pid"), decode_path(task.at("command"))});
     m.rootfs = rootfs_from_json(json.at("rootfs"));
     for (const Json& volume : json.at("volumes"))

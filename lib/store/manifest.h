@@ -62,6 +62,7 @@ struct Manifest {
     OptionList criu_options;
     Json runtime_details;  ///< what the runtime's adapter needs to restore; only it reads them
     std::vector<Task> tasks;
+    std::string lasting_network;  ///< a network namespace that outlives the target: a stop leaves it locked
     Rootfs rootfs;
     std::vector<Volume> volumes;
 

@@ -28,7 +28,7 @@ int Interrupts::poll_timeout_ms() const {
 
 bool Interrupts::pending() {
     signalfd_siginfo info;
-    if (!signal_ && ::read(signals_.get(), &info, sizeof info) == sizeof info)
+    if (signals_ && !signal_ && ::read(signals_.get(), &info, sizeof info) == sizeof info)
         signal_ = static_cast<int>(info.ssi_signo);
     return signal_.has_value() || (deadline_ && Clock::now() >= *deadline_);
 }

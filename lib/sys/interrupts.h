@@ -14,7 +14,11 @@ class Interrupts {
   public:
     explicit Interrupts(Deadline deadline);
 
-    /// Becomes readable when a signal waits; for poll().
+    /// Never interrupts: for what must be done to its end once it is begun. Signals that an earlier
+    /// one has blocked wait until that is asked again.
+    static Interrupts none() { return Interrupts(); }
+
+    /// Becomes readable when a signal waits; for poll(). -1, which poll() passes over, for none().
     int fd() const { return signals_.get(); }
 
     /// Milliseconds until the deadline for poll(): -1 without one, 0 when it has passed.
@@ -27,6 +31,8 @@ class Interrupts {
     void check();
 
   private:
+    Interrupts() = default;
+
     UniqueFd signals_;
     Deadline deadline_;
     std::optional<int> signal_;

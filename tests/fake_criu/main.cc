@@ -144,7 +144,7 @@ class Criu {
 
     void before(const std::string& step) {
         if (script_.at("print-at", step)) (void)std::fputs("fake CRIU says why\nand more\n", stderr);
-        if (const auto milliseconds = script_.at("slow-at", step)) (void)::usleep(std::stoul(*milliseconds) * 1000);
+        if (const auto milliseconds = script_.at("slow-at", step)) (void)::usleep(static_cast<useconds_t>(std::stoul(*milliseconds) * 1000));
         if (const auto number = script_.at("signal-at", step)) (void)::kill(::getppid(), std::stoi(*number));
         if (script_.at("kill-at", step) && options_.pid() > 1) (void)::kill(options_.pid(), SIGKILL);
         if (script_.at("hang-at", step)) client_.wait_until_gone();

@@ -114,17 +114,21 @@ mounts_below() { # DIR, deepest first
     cut -d' ' -f5 /proc/self/mountinfo | grep -E "^$1(/|\$)" | sort -r || true
 }
 
+# Tables CRIU-<id> of its nftables backend, chains CRIU of its iptables one (in nft's guise or not).
 criu_rules_here() {
-    if command -v nft >/dev/null; then nft list tables | grep CRIU || true; fi
-    # Asking iptables-legacy would create its tables.
-    if [ -s /proc/net/ip_tables_names ]; then iptables-legacy-save 2>/dev/null | grep CRIU || true; fi
+    {
+        if command -v nft >/dev/null; then nft -s list ruleset; fi
+        # Asking iptables-legacy would create its tables.
+        if [ -s /proc/net/ip_tables_names ]; then iptables-legacy-save; fi
+        if [ -s /proc/net/ip6_tables_names ]; then ip6tables-legacy-save; fi
+    } 2>/dev/null | grep -oE '(table|chain|jump|-j|:).*CRIU[-0-9a-zA-Z]*' || true
 }
 
 criu_rules_in() { # PID: in the network namespace of that process
     nsenter -t "$1" -n bash -c "$(declare -f criu_rules_here); criu_rules_here" 2>/dev/null
 }
 
-no_new_criu_rules() { ! criu_rules_here 2>/dev/null | grep -vxFf "$REGISTRY/rules"; }
+no_new_criu_rules() { ! criu_rules_here | grep -vxFf "$REGISTRY/rules"; }
 
 kill_identity() {
     process_is "$1" || return 0
@@ -142,12 +146,11 @@ clean_up() {
         (wait_for 10 "end of stasis" no_tools_left)
     fi
     for identity in $(run_processes '.*'); do (kill_identity "$identity"); done
-    for id in $(sort -u "$REGISTRY/ids" 2>/dev/null); do
+    for id in $(sort -u "$REGISTRY/ids"); do
         for dir in $(container_cgroups "$id"); do
             [ ! -e "$dir/freezer.state" ] || echo THAWED >"$dir/freezer.state"
             [ ! -e "$dir/cgroup.freeze" ] || echo 0 >"$dir/cgroup.freeze"
         done
-        # A terminal's holder, say, may be waiting for its container: first the containers, then the rest.
         [ ! -d "$RUNC_ROOT/$id" ] || rc delete --force "$id" >>"$WORK/cleanup.log" 2>&1
         for pid in $(container_tasks "$id"); do
             identity=$(process_identity "$pid") && (kill_identity "$identity")
@@ -243,7 +246,8 @@ RUNC_ROOT=$WORK/runc
 STASIS_STORE=$WORK/store
 STASIS=${STASIS:-$TESTS_DIR/../../build/cmd/stasis}
 mkdir "$REGISTRY" "$RUNC_ROOT"
-criu_rules_here 2>/dev/null >"$REGISTRY/rules" || true
+touch "$REGISTRY"/{ids,pids,netns}
+criu_rules_here >"$REGISTRY/rules"
 
 start_guardian $$
 export STASIS_TEST_RUN=$WORK

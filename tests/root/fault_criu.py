@@ -9,9 +9,9 @@ FAULT_CRIU    the real CRIU
 FAULT_AT      POINT:MOMENT, of a dump or restore only. POINT is a notification (`post-dump`) or one of
               `start` (the request) and `end` (CRIU's last answer). MOMENT is `asked` (the client does
               not know yet), `answered` (CRIU does not know the answer yet) or `done` (it does).
-FAULT_KILL    who gets FAULT_SIGNAL (default KILL): `stasis`, `criu`, or `runc` between the two; KILL waits for the end
+FAULT_KILL    who gets FAULT_SIGNAL (default KILL), one after the other: `stasis`, `criu`, `runc` between the two
 FAULT_DO      a shell command to run then, with STASIS_PID and CRIU_PID in its environment
-FAULT_LOG     a file that gets a line for each moment that was passed, and `fired` after the fault
+FAULT_LOG     a file that gets a line for each moment that was passed, and `fired` before the fault
 """
 import fcntl
 import os
@@ -79,13 +79,13 @@ class Proxy:
         self.log(now)
         if now != os.environ.get("FAULT_AT"):
             return
-        if victim := os.environ.get("FAULT_KILL"):
+        self.log("fired")
+        for victim in os.environ.get("FAULT_KILL", "").split():
             self.kill(self.victims[victim], "SIG" + os.environ.get("FAULT_SIGNAL", "KILL"))
         if command := os.environ.get("FAULT_DO"):
             pids = {name.upper() + "_PID": str(pid) for name, pid in self.victims.items()}
             with open(os.environ["FAULT_LOG"] + ".do", "ab") as output:
                 subprocess.run(command, shell=True, env=os.environ | pids, stdout=output, stderr=output)
-        self.log("fired")
 
     @staticmethod
     def kill(pid, name):
@@ -164,9 +164,10 @@ def be_proxy(client, handshake, criu_pid, client_pid):
     os.closerange(3, FIRST_OWN_FD)
     take_folders_of(client_pid)
     # The one who makes the pair is the peer that CRIU sees.
-    ours, theirs = (socket.socket(fileno=high(end.detach()))
-                    for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-    client = socket.socket(fileno=client)
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs, client = (socket.socket(fileno=fd) for fd in (high(pair[0].fileno()), high(pair[1].fileno()), client))
+    for end in pair:
+        end.close()
     for end in ours, theirs, client:
         end.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, LARGEST_PACKET)
     socket.send_fds(handshake, [b"x"], [theirs.fileno()])

@@ -2,10 +2,9 @@
 # run_workload.sh NAME: takes the container of workloads/NAME.sh through snapshot, a restore into
 # the past, stateful-stop and restore, and compares its state each time.
 set -euo pipefail
+name=${1:?usage: run_workload.sh NAME}
 . "$(dirname "$0")/common.sh"
 . "$TESTS_DIR/bundle.sh"
-
-name=${1:?usage: run_workload.sh NAME}
 # shellcheck source=/dev/null
 . "$TESTS_DIR/workloads/$name.sh"
 ID=$(unique_id "$name")

@@ -1,0 +1,48 @@
+// Commands that stasis starts itself; help does not list them.
+#include "cmd/command.h"
+#include "cmd/exit_code.h"
+#include "lib/ops/selftest.h"
+#include "lib/runtime/runc_network.h"
+
+namespace stasis {
+namespace {
+
+CLI::App& add_hidden(CLI::App& parent, const std::string& name) {
+    CLI::App& command = *parent.add_subcommand(name, "");
+    command.group("");
+    return command;
+}
+
+struct RunWithConfigOptions {
+    std::string config;
+    std::string original;
+    std::vector<std::string> command;
+};
+
+}  // namespace
+
+void add_selftest_target(CLI::App& parent, const Globals&, Run& run) {
+    add_hidden(parent, "selftest-target").callback([&run] { run = ops::run_selftest_target; });
+}
+
+void add_prepare_network(CLI::App& parent, const Globals&, Run& run) {
+    add_hidden(parent, "prepare-network").callback([&run] {
+        run = []() -> int {
+            runtime::prepare_network();
+            return kOk;
+        };
+    });
+}
+
+void add_run_with_config(CLI::App& parent, const Globals&, Run& run) {
+    const auto options = std::make_shared<RunWithConfigOptions>();
+    CLI::App& command = add_hidden(parent, "run-with-config");
+    command.add_option("CONFIG", options->config)->required();
+    command.add_option("ORIGINAL", options->original)->required();
+    command.add_option("COMMAND", options->command)->required();
+    command.callback([&run, options] {
+        run = [options]() -> int { runtime::run_with_config(options->config, options->original, options->command); };
+    });
+}
+
+}  // namespace stasis

@@ -1,0 +1,73 @@
+#include "lib/runtime/runc_network.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+#include <iterator>
+
+#include "lib/base/error.h"
+
+namespace stasis::runtime {
+namespace {
+
+void bring_loopback_up() {
+    const sys::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::strncpy(request.ifr_name, "lo", IFNAMSIZ - 1);
+    request.ifr_flags = IFF_UP;
+    if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) < 0)
+        throw system_error(errno, "bring the container's loopback interface up");
+}
+
+void set_network_sysctls(const Json& config) {
+    const Json sysctls = config.value("/linux/sysctl"_json_pointer, Json::object());
+    for (const auto& [name, value] : sysctls.items()) {
+        if (!name.starts_with("net.")) continue;
+        std::string path = "/proc/sys/" + name;
+        std::replace(path.begin(), path.end(), '.', '/');
+        const sys::UniqueFd file = sys::open_path(path, O_WRONLY);
+        sys::write_all(file.get(), value.get<std::string>(), path);
+    }
+}
+
+}  // namespace
+
+std::string with_network_hook(Json config, const std::string& program) {
+    config["hooks"]["createRuntime"].push_back({{"path", program}, {"args", {"stasis", "prepare-network"}}});
+    return config.dump();
+}
+
+void prepare_network() {
+    const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+    const Json state = Json::parse(text);
+    const std::string pid = std::to_string(state.at("pid").get<int>());
+    const Json config = Json::parse(sys::read_file(sys::Path(state.at("bundle").get<std::string>()) / "config.json"));
+    const sys::UniqueFd network = sys::open_path("/proc/" + pid + "/ns/net", O_RDONLY);
+    if (::setns(network.get(), CLONE_NEWNET) < 0) throw system_error(errno, "enter the container's network namespace");
+    bring_loopback_up();
+    set_network_sysctls(config);
+}
+
+void run_with_config(const sys::Path& config, const sys::Path& original, std::vector<std::string> command) {
+    // Slaves: what is mounted on the host later still reaches the container, but not the other way.
+    if (::unshare(CLONE_NEWNS) < 0 || ::mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0)
+        throw system_error(errno, "make a mount namespace for runc");
+    if (::mount(config.c_str(), original.c_str(), nullptr, MS_BIND, nullptr) < 0)
+        throw system_error(errno, "mount a configuration over '" + original.string() + "'");
+    std::vector<char*> args;
+    for (std::string& word : command) args.push_back(word.data());
+    args.push_back(nullptr);
+    (void)::execvp(args[0], args.data());
+    throw system_error(errno, "start '" + command.front() + "'");
+}
+
+}  // namespace stasis::runtime

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/base/json.h"
+#include "lib/sys/file.h"
+
+namespace stasis::runtime {
+
+// `runc restore` always tells CRIU that a network namespace which runc makes is empty, so CRIU
+// restores no links in it (seen with runc 1.1.5; criu#590): the loopback interface stays down, and
+// a connection over it can't be restored. runc runs the configuration's createRuntime hooks when
+// the namespace exists and before sockets are restored, so stasis restores with a configuration
+// that has one hook more. The bundle keeps its own: ours is mounted over it in a mount namespace
+// that only this runc sees.
+
+/// The configuration with our hook added; `program` is the path of stasis itself.
+std::string with_network_hook(Json config, const std::string& program);
+
+/// The hook, `stasis prepare-network`: reads the container's state from standard input, brings the
+/// loopback interface of its network namespace up and sets the namespace's sysctls again.
+/// Throws system_error.
+void prepare_network();
+
+/// `stasis run-with-config`: mounts `config` over `original` in a mount namespace of our own and
+/// becomes `command`. Returns only by throwing system_error.
+[[noreturn]] void run_with_config(const sys::Path& config, const sys::Path& original, std::vector<std::string> command);
+
+}  // namespace stasis::runtime

@@ -1,0 +1,115 @@
+"""Measures stasis beside bare criu and runc on containers for which scripts/bench has made the bundles."""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import measure  # noqa: E402
+import report  # noqa: E402
+from containers import Container  # noqa: E402
+from engines import Criu, Runc, Stasis  # noqa: E402
+
+OPERATIONS = ("snapshot", "stop", "restore")
+
+
+def positive(text):
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--work", required=True, help="private folder on a disk")
+    parser.add_argument("--stasis", required=True)
+    parser.add_argument("--criu", required=True)
+    parser.add_argument("--runc-root", required=True)
+    parser.add_argument("--container", nargs=3, action="append", metavar=("LABEL", "NAME", "BUNDLE"), required=True,
+                        help="the first is the tiny one, the second the large one")
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args()
+
+
+def make_engines(arguments, container):
+    store = os.path.join(arguments.work, "store")
+    stasis = Stasis(arguments.stasis, store, container)
+    container.start()
+    chosen = stasis.chosen_options()
+    engines = [stasis,
+               Stasis(arguments.stasis, store, container, "stasis --rootfs none", ["--rootfs", "none"]),
+               Criu(arguments.criu, arguments.work, container, chosen),
+               Runc(arguments.work, container, chosen)]
+    container.end(container.pid())
+    return engines
+
+
+def take_turn(engine):
+    """{operation: figures}, on a container started for it, so that all find the same."""
+    engine.container.start()
+    figures = {}
+    measure.sync_ms()  # what others left to be written is not this one's affair
+    figures["snapshot"] = engine.snapshot()
+    engine.clear()
+    figures["stop"] = engine.stop()
+    figures["restore"], pid = engine.restore()
+    engine.container.check(pid)
+    engine.container.end(pid)
+    engine.clear()
+    return figures
+
+
+def first_line(command):
+    return subprocess.check_output(command, text=True).splitlines()[0]
+
+
+def describe_machine(arguments):
+    return {
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
+        "load_before": os.getloadavg(),
+        "stasis": first_line([arguments.stasis, "--version"]),
+        "criu": "criu " + first_line([arguments.criu, "--version"]).split()[-1],
+        "runc": first_line(["runc", "--version"]),
+    }
+
+
+def measure_container(arguments, label, name, bundle):
+    container = Container(arguments.runc_root, name, bundle)
+    engines = make_engines(arguments, container)
+    results = {operation: {engine.label: [] for engine in engines} for operation in OPERATIONS}
+    for number in range(arguments.rounds + 1):
+        print(f"{label}: {f'round {number} of {arguments.rounds}' if number else 'warming up'}", file=sys.stderr)
+        first = number % len(engines)
+        for engine in engines[first:] + engines[:first]:
+            for operation, figures in take_turn(engine).items():
+                if number > 0:
+                    results[operation][engine.label].append(figures)
+    return results
+
+
+def main():
+    arguments = parse_arguments()
+    machine = describe_machine(arguments)
+    results = {label: measure_container(arguments, label, name, bundle)
+               for label, name, bundle in arguments.container}
+    machine["load_after"] = os.getloadavg()
+    print(f"{machine['stasis']}, {machine['criu']}, {machine['runc']}; kernel {machine['kernel']}, "
+          f"{machine['cpus']} CPUs,\nload {machine['load_before'][0]:.1f} before, {machine['load_after'][0]:.1f} after; "
+          f"{arguments.rounds} rounds, in which all take turns")
+    report.print_table(results)
+    found = report.targets(results, *list(results)[:2])
+    report.print_targets(found)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"machine": machine, "rounds": arguments.rounds, "results": results, "targets": found}, file,
+                      indent=1)
+            file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The figures of all rounds as a table and as targets, reached or missed."""
+import statistics
+
+COLUMNS = [  # key, title, unit, width, with the range
+    ("freeze_ms", "freeze ms", 1, 17, True),
+    ("criu_frozen_ms", "by CRIU ms", 1, 17, True),
+    ("total_ms", "total ms", 1, 17, True),
+    ("synced_ms", "synced", 1, 7, False),
+    ("bytes", "MiB", 1 << 20, 8, False),
+    ("peak_rss_bytes", "RSS MiB", 1 << 20, 8, False),
+]
+LABEL_WIDTH = 22
+NOTES = """
+freeze: by stasis's own clock, which sees more of it than CRIU's. synced: total, and until all is on the disk;
+stasis ends when it is, and checks its files when it restores. All have CRIU log as much as it can (-v4).
+runc leaves out what is in the network namespace, which takes some time off its freeze.
+RSS: the peak of the command's own process, without CRIU's where CRIU is a child."""
+
+
+def _number(value):
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _cell(samples, key, unit, with_range):
+    if key not in samples[0]:
+        return ""
+    values = [sample[key] / unit for sample in samples]
+    text = _number(statistics.median(values))
+    return text if not with_range else f"{text} {min(values):.0f}-{max(values):.0f}"
+
+
+def print_table(results):
+    """results: {container: {operation: {engine: [figures of each round]}}}"""
+    for container, operations in results.items():
+        print(f"\n{container}: median (and range) of the rounds")
+        for operation, engines in operations.items():
+            print(f"{operation:{LABEL_WIDTH}}" + "".join(f"{title:>{width}}" for _, title, _, width, _ in COLUMNS))
+            for engine, samples in engines.items():
+                cells = (f"{_cell(samples, key, unit, ranged):>{width}}" for key, _, unit, width, ranged in COLUMNS)
+                print(f"  {engine:{LABEL_WIDTH - 2}}" + "".join(cells).rstrip())
+    print(NOTES)
+
+
+def targets(results, tiny, large):
+    """What is promised, in figures of this same run. On a noisy machine only such comparisons mean something."""
+    overhead = _median_of_rounds(results[tiny]["snapshot"], lambda ours, bare: ours["total_ms"] - bare["total_ms"])
+    ratio = _median_of_rounds(results[large]["snapshot"], lambda ours, bare: ours["freeze_ms"] / bare["freeze_ms"])
+    rss = max(sample["peak_rss_bytes"]
+              for operations in results.values()
+              for engines in operations.values()
+              for engine, samples in engines.items() if engine.startswith("stasis")
+              for sample in samples) / (1 << 20)
+    return [
+        _target(f"{tiny}: snapshot takes at most 40 ms longer than bare criu dump", overhead, 40, "ms"),
+        _target(f"{large}: freeze at most 1.1 times that of bare criu dump", ratio, 1.1, "times"),
+        _target("stasis itself never takes more than 64 MiB of memory", rss, 64, "MiB"),
+    ]
+
+
+def _median_of_rounds(engines, compare):
+    """Of what stasis and bare criu did in the same round, for the machine may be busier in another."""
+    return statistics.median(map(compare, engines["stasis"], engines["bare criu"]))
+
+
+def _target(what, value, limit, unit):
+    return {"what": what, "value": round(value, 3), "limit": limit, "unit": unit, "reached": value <= limit}
+
+
+def print_targets(found):
+    print("\nTargets")
+    for target in found:
+        verdict = "reached" if target["reached"] else "MISSED "
+        print(f"  {verdict}  {target['value']:8.2f} {target['unit']:6} {target['what']}")

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# One container for each thing that can surround it: a console, a network namespace made before it,
+# standard streams on host files and pipes, volumes, an overlay, a pause, exec'd processes.
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/bundle.sh"
+
+count() { cat "$BUNDLE/rootfs/tmp/count" 2>/dev/null || echo 0; }
+counts_beyond() { [ "$(count)" -gt "$1" ]; }
+
+# new_container KIND: a bundle in $BUNDLE whose process counts in memory and writes the count to a file.
+new_container() {
+    ID=$(unique_id "$1")
+    BUNDLE=$WORK/$1
+    make_bundle "$BUNDLE"
+    bundle_args "$BUNDLE" /bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/new; mv /tmp/new /tmp/count; sleep 0.05; done'
+}
+
+# cycle [RESTORE-OPTION...]: snapshot, go on, back to the snapshot, stop with state, restore.
+cycle() {
+    local before after
+    wait_for 10 "$ID counts" counts_beyond 3
+    stasis snapshot "runc:$ID" s1
+    before=$(cat "$STASIS_STORE/runc/$ID/s1/rootfs/tmp/count")
+    wait_for 10 "$ID goes on after its snapshot" counts_beyond $((before + 20))
+    stasis restore "runc:$ID" s1 --replace "$@"
+    after=$(count)
+    [ "$after" -lt $((before + 20)) ] || fail "restored at $after, the snapshot was made at $before"
+    wait_for 10 "$ID counts on from the snapshot" counts_beyond "$before"
+    stop_and_restore "$@"
+}
+
+stop_and_restore() {
+    local before
+    stasis stateful-stop "runc:$ID"
+    ! container_runs "$ID" || fail "$ID still runs"
+    before=$(count)
+    stasis restore "runc:$ID" "$@"
+    wait_for 10 "$ID counts on from its stop state" counts_beyond "$before"
+    [ "$(count)" -lt $((before + 1000)) ] || fail "the count jumped"
+    rc list | grep "^$ID .*running" >/dev/null || fail "runc does not list $ID as running"
+}
+
+echo "== console"
+new_container console
+bundle_terminal "$BUNDLE"
+start_container "$ID" "$BUNDLE"
+stasis snapshot "runc:$ID" s0
+expect_exit 6 stasis restore "runc:$ID" s0 --replace
+grep -q -- --console-socket <<<"$ERR" || fail "no hint at --console-socket: $ERR"
+container_runs "$ID" || fail "the refused restore ended the container"
+cycle --console-socket "$WORK/$ID.console"
+
+echo "== network namespace made before it"
+new_container netns
+NETNS=stasis-$$
+ip netns add "$NETNS"
+track_netns "$NETNS"
+bundle_netns "$BUNDLE" "$NETNS"
+start_container "$ID" "$BUNDLE"
+cycle
+stasis stateful-stop "runc:$ID"
+ip netns del "$NETNS"
+expect_exit 6 stasis restore "runc:$ID"
+grep -q "$NETNS" <<<"$ERR" || fail "the missing namespace is not named: $ERR"
+
+echo "== the host's network"
+new_container hostnet
+bundle_set "$BUNDLE" 'without_namespace("network")'
+start_container "$ID" "$BUNDLE"
+cycle
+
+echo "== a user namespace"
+new_container userns
+bundle_mapped_ids "$BUNDLE" 999
+start_container "$ID" "$BUNDLE"
+cycle
+
+echo "== paused"
+new_container paused
+start_container "$ID" "$BUNDLE"
+wait_for 10 "$ID counts" counts_beyond 3
+rc pause "$ID"
+stasis snapshot "runc:$ID" s1
+check_eq "$(container_field "$ID" status)" paused "status after a snapshot"
+stasis stateful-stop "runc:$ID"
+stasis restore "runc:$ID"
+check_eq "$(container_field "$ID" status)" paused "status after stop and restore"
+PAUSED_AT=$(count)
+rc resume "$ID"
+wait_for 10 "$ID counts on when resumed" counts_beyond "$PAUSED_AT"
+
+echo "== standard streams on host files"
+new_container files
+bundle_args "$BUNDLE" /bin/sh -c 'read first; i=0; while :; do i=$((i+1)); echo "$first $i"; echo $i >/tmp/new; mv /tmp/new /tmp/count; sleep 0.05; done'
+echo "line one" >"$WORK/input"
+(
+    close_inherited_fds
+    exec runc --root "$RUNC_ROOT" run -d --bundle "$BUNDLE" "$ID" <"$WORK/input" >"$WORK/output" 2>"$WORK/errors"
+) || fail "runc run: $(cat "$WORK/errors")"
+cycle
+LINES_BEFORE=$(wc -l <"$WORK/output")
+output_grows() { [ "$(wc -l <"$WORK/output")" -gt "$1" ]; }
+wait_for 10 "the restored container appends to its log" output_grows "$LINES_BEFORE"
+grep -q '^line one 1$' "$WORK/output" || fail "the start of the log is gone"
+! grep -v '^line one [0-9]*$' "$WORK/output" || fail "the log holds torn lines"
+
+echo "== standard streams on pipes"
+new_container pipes
+mkfifo "$WORK/pipe"
+cat "$WORK/pipe" >"$WORK/piped" &
+track_pid $!
+(
+    exec 9>"$WORK/pipe"
+    for fd in /proc/"$BASHPID"/fd/*; do
+        fd=${fd##*/}
+        [ "$fd" -le 2 ] || [ "$fd" = 9 ] || eval "exec $fd>&-"
+    done
+    trap - ERR
+    exec runc --root "$RUNC_ROOT" run -d --bundle "$BUNDLE" "$ID" </dev/null > >(exec cat >/dev/null) 2>/dev/null 9>&-
+)
+cycle
+
+echo "== volumes"
+new_container volume
+bundle_volume "$BUNDLE" "$WORK/volume-source" /volume
+echo first >"$WORK/volume-source/file"
+start_container "$ID" "$BUNDLE"
+wait_for 10 "$ID counts" counts_beyond 3
+stasis snapshot "runc:$ID" without
+stasis snapshot "runc:$ID" with --with-volumes
+echo second >"$WORK/volume-source/file"
+touch "$WORK/volume-source/later"
+stasis restore "runc:$ID" without --replace
+check_eq "$(cat "$WORK/volume-source/file")" second "a volume that was left alone"
+stasis restore "runc:$ID" with --replace
+check_eq "$(cat "$WORK/volume-source/file")" first "a volume that was kept"
+[ ! -e "$WORK/volume-source/later" ] || fail "a later file in a kept volume is still there"
+
+echo "== an overlay as root file system"
+new_container overlay
+mkdir "$BUNDLE"/{upper,work}
+mv "$BUNDLE/rootfs" "$BUNDLE/lower"
+mkdir "$BUNDLE/rootfs"
+touch "$BUNDLE/lower/etc/removed"
+mount -t overlay overlay -o "lowerdir=$BUNDLE/lower,upperdir=$BUNDLE/upper,workdir=$BUNDLE/work" "$BUNDLE/rootfs"
+start_container "$ID" "$BUNDLE"
+rm "$BUNDLE/rootfs/etc/removed"
+cycle
+[ ! -e "$BUNDLE/rootfs/etc/removed" ] || fail "a whiteout was lost"
+[ ! -e "$STASIS_STORE/runc/$ID/s1/rootfs/bin" ] || fail "the lower layer was copied as well"
+echo "   … and after a reboot, when nothing is mounted"
+stasis stateful-stop "runc:$ID"
+rc delete "$ID"
+umount "$BUNDLE/rootfs"
+stasis restore "runc:$ID"
+wait_for 10 "$ID counts" counts_beyond "$(cat "$STASIS_STORE/runc/$ID"/stop-*/rootfs/tmp/count | sort -n | tail -n 1)"
+rc delete --force "$ID"
+umount "$BUNDLE/rootfs"
+
+echo "== a process started with exec"
+new_container exec
+start_container "$ID" "$BUNDLE"
+without_inherited_fds runc --root "$RUNC_ROOT" exec -d "$ID" /bin/sleep 12345
+expect_exit 1 stasis snapshot "runc:$ID" s1
+grep -q 'sleep' <<<"$ERR" || fail "the exec'd process is not named: $ERR"
+expect_exit 1 stasis check "runc:$ID"
+stasis snapshot "runc:$ID" s1 --drop-exec 2>/dev/null
+stasis restore "runc:$ID" s1 --replace
+! rc ps "$ID" | grep 'sleep 12345' || fail "the dropped process is back"
+stop_and_restore
+
+echo "== nothing but the bundle's name is left after a reboot"
+stasis stateful-stop "runc:$ID"
+rc delete "$ID"
+rm -r "$BUNDLE"
+stasis restore "runc:$ID"
+container_runs "$ID" || fail "$ID does not run"
+
+assert_no_leftovers

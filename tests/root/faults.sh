@@ -1,0 +1,154 @@
+# Sourced after common.sh and bundle.sh by the fault tests: one target that counts, faults that strike
+# stasis or the real CRIU at a chosen moment (fault_criu.py), and what must be true after each.
+# shellcheck shell=bash
+
+FAULTS=0
+FAULT_FOLDER=$WORK/fault
+export FAULT_LOG=$FAULT_FOLDER/log FAULT_CRIU
+FAULT_CRIU=$(command -v criu)
+mkdir "$FAULT_FOLDER"
+cp "$TESTS_DIR/fault_criu.py" "$FAULT_FOLDER/criu"
+
+# runc_target: a container that counts. Sets $TARGET, $ID, $COUNTERS and $NONCE.
+runc_target() {
+    ID=$(unique_id fault) BUNDLE=$WORK/$ID.bundle
+    TARGET=runc:$ID COUNTERS=("$BUNDLE/rootfs/status")
+    make_bundle "$BUNDLE"
+    bundle_add_target "$BUNDLE" counter
+    bundle_args "$BUNDLE" /bin/counter /status
+    start_container "$ID" "$BUNDLE"
+    wait_for 30 "the status of $ID" test -s "${COUNTERS[0]}"
+    NONCE=$(field nonce "$(<"${COUNTERS[0]}")")
+}
+
+# tree_target: a shell with two children that count. Sets $TARGET, $TREE (pids), $COUNTERS and $NONCE.
+tree_target() {
+    local counter
+    counter=$(target counter)
+    COUNTERS=("$WORK/tree.1" "$WORK/tree.2")
+    rm -f "${COUNTERS[@]}"
+    in_background setsid /bin/sh -c '"$1" "$2" & "$1" "$3" & wait' sh "$counter" "${COUNTERS[@]}"
+    ID='' TARGET=pid:$BACKGROUND TREE=("$BACKGROUND")
+    wait_for 30 "the status of $TARGET" test -s "${COUNTERS[0]}" -a -s "${COUNTERS[1]}"
+    # shellcheck disable=SC2207
+    TREE+=($(pgrep -P "$BACKGROUND"))
+    track_tree
+    NONCE=$(field nonce "$(<"${COUNTERS[0]}")")
+}
+
+track_tree() {
+    local pid
+    for pid in "${TREE[@]}"; do track_pid "$pid" || true; done
+}
+
+target_pids() { if [ -n "$ID" ]; then container_tasks "$ID"; else printf '%s\n' "${TREE[@]}"; fi; }
+
+target_alive() {
+    if [ -n "$ID" ]; then container_runs "$ID"; else process_identity "${TREE[0]}" >/dev/null; fi
+}
+
+counter_of() { field counter "$(<"$1")"; }
+count() { counter_of "${COUNTERS[0]}"; }
+counter_is_not() { [ "$(counter_of "$1")" != "$2" ]; }
+
+# Goes on, all of it, from no earlier than LEAST; nothing stopped, frozen, or started anew.
+assert_runs() { # LEAST
+    local pid state file
+    for file in "${COUNTERS[@]}"; do
+        wait_for 10 "$TARGET to count in $file" counter_is_not "$file" "$(counter_of "$file")"
+    done
+    check_ge "$(count)" "$1" "counter of $TARGET"
+    check_eq "$(field nonce "$(<"${COUNTERS[0]}")")" "$NONCE" "nonce of $TARGET"
+    for pid in $(target_pids); do
+        state=$(sed -n 's/^State:\t//p' "/proc/$pid/status")
+        [[ $state != [tTDZ]* ]] || wait_for 5 "task $pid is $state" eval "! grep -q '^State:.[tTDZ]' /proc/$pid/status"
+        check_eq "$(sed -n 's/^TracerPid:\t//p' "/proc/$pid/status")" 0 "tracer of $pid"
+    done
+}
+
+# with_fault AT [NAME=VALUE...] -- ARG...: runs stasis with a fault; its exit code is in $CODE.
+with_fault() {
+    local at=$1 settings=()
+    shift
+    while [ "$1" != -- ]; do settings+=("$1") && shift; done
+    shift
+    FAULTS=$((FAULTS + 1)) WHERE=$at VICTIM="${settings[*]/#FAULT_*=/}"
+    rm -f "$FAULT_LOG"*
+    CODE=0
+    (
+        trap - ERR
+        export STASIS_CRIU=$FAULT_FOLDER/criu FAULT_AT=$at "${settings[@]}"
+        stasis "$@"
+    ) >"$WORK/out" 2>"$WORK/err" </dev/null || CODE=$?
+    OUT=$(<"$WORK/out") ERR=$(<"$WORK/err")
+    [ "$at" = never ] || grep -qx fired "$FAULT_LOG" || fail "nothing happened at $at: stasis $*
+$(cat "$FAULT_LOG")
+--- stderr
+$ERR"
+    # CRIU still has to roll back where stasis alone is dead.
+    wait_for 30 "the end of what the struck run started" no_processes_of_fault
+}
+
+no_processes_of_fault() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft')" ]; }
+
+fault_says() { # OUTCOME
+    local why=
+    [ "$CODE" = 0 ] || why=" (exit code $CODE)"
+    echo "fault $FAULTS: ${KIND:-${TARGET%%:*}} $VICTIM at $WHERE: $1$why"
+}
+
+# What the store has of the target, a line each: NAME STATE KIND.
+checkpoints() {
+    stasis --json list "$TARGET" | "$PYTHON" -c '
+import json, sys
+for c in json.load(sys.stdin)["checkpoints"]: print(c["checkpoint"], c["state"], c["kind"])'
+}
+
+state_of() { awk -v name="$1" '$1 == name { print $2 }' <<<"$(checkpoints)"; }
+newest_stop() { awk '$2 == "sealed" && $3 == "stop" { name = $1 } END { print name }' <<<"$(checkpoints)"; }
+
+# Whatever claims to be whole is whole, and nothing lies about being written.
+assert_store() {
+    local name state kind
+    while read -r name state kind; do
+        case $state in
+            '') ;;
+            sealed) expect_exit 0 stasis verify "$TARGET" "$name" ;;
+            interrupted) ;;
+            *) fail "'$name' ($kind) is $state" ;;
+        esac
+    done <<<"$(checkpoints)"
+}
+
+# The next run finds everything in order, and clears away what the struck one left.
+assert_next_snapshot() {
+    expect_exit 0 stasis snapshot "$TARGET" next
+    assert_no_leftovers
+    expect_exit 0 stasis verify "$TARGET" next
+    check_eq "$(find "$STASIS_STORE" -name '*.partial' -o -name 'failed-*')" "" "remains of the fault"
+    expect_exit 0 stasis delete "$TARGET" next
+}
+
+# Deletes all checkpoints but KEEP.
+forget_checkpoints() { # [KEEP]
+    local name state kind
+    while read -r name state kind; do
+        [ -z "$name" ] || [ "$name" = "${1:-}" ] || expect_exit 0 stasis delete "$TARGET" "$name"
+    done <<<"$(checkpoints)"
+}
+
+faults_total() { # LEAST
+    echo "faults in all: $FAULTS"
+    check_ge "$FAULTS" "$1" "number of faults"
+}
+
+# moments POINT...: POINT:asked, :answered and :done of notifications, the only one of `start` and `end`.
+moments() {
+    local point
+    for point in "$@"; do
+        case $point in
+            start | end) echo "$point:asked" ;;
+            *) echo "$point:asked" "$point:answered" "$point:done" ;;
+        esac
+    done
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# kill -9 of stasis, of CRIU, and of both, at every moment of a snapshot: the target runs on.
+. "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/faults.sh"
+
+snapshot_fault() { # VICTIMS AT
+    local before state
+    before=$(count)
+    with_fault "$2" "FAULT_KILL=$1" -- snapshot "$TARGET" struck
+    assert_runs "$before"
+    state=$(state_of struck)
+    case $1:$CODE in
+        *stasis*:137) [[ $state =~ ^(|interrupted|sealed)$ ]] || fail "stasis was killed, the checkpoint is '$state'" ;;
+        criu:1) check_eq "$state" "" "the checkpoint after a failure" ;;
+        criu:0) check_eq "$state" sealed "the checkpoint after a success" ;;
+        *) fail "exit code $CODE: $ERR" ;;
+    esac
+    assert_store
+    assert_next_snapshot
+    fault_says "target runs${state:+, checkpoint is $state}"
+    forget_checkpoints
+}
+
+runc_target
+for at in $(moments start pre-dump network-lock query-ext-files post-dump network-unlock end); do
+    snapshot_fault stasis "$at"
+    snapshot_fault criu "$at"
+done
+for at in network-lock:answered post-dump:asked post-dump:answered; do snapshot_fault "stasis criu" "$at"; done
+rc delete --force "$ID"
+
+tree_target
+for at in $(moments start pre-dump query-ext-files post-dump end); do
+    snapshot_fault stasis "$at"
+    snapshot_fault criu "$at"
+done
+for at in query-ext-files:answered post-dump:answered; do snapshot_fault "stasis criu" "$at"; done
+faults_total 60

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Bare process trees: pid:N.
+. "$(dirname "$0")/common.sh"
+
+count() { cat "$WORK/count" 2>/dev/null || echo 0; }
+counts_beyond() { [ "$(count)" -gt "$1" ]; }
+
+# start_tree: a shell in a session of its own with a child; its pid in $TREE.
+start_tree() {
+    rm -f "$WORK/count" "$WORK/pid"
+    setsid busybox sh -c 'echo $$ >"$1/pid"; sleep 100000 & i=0; while :; do i=$((i+1)); echo $i >"$1/new"; busybox mv "$1/new" "$1/count"; busybox usleep 20000; done' \
+        sh "$WORK" </dev/null >/dev/null 2>&1 3>&- &
+    wait_for 10 "the tree starts" counts_beyond 3
+    TREE=$(cat "$WORK/pid")
+    track_pid "$TREE"
+}
+tree_is_alive() { kill -0 "$TREE" 2>/dev/null; }
+
+start_tree
+echo "== snapshot, go on, back, stop, restore"
+stasis snapshot "pid:$TREE" s1
+AT=$(count)
+wait_for 10 "the tree goes on" counts_beyond $((AT + 50))
+expect_exit 5 stasis restore "pid:$TREE" s1
+stasis restore "pid:$TREE" s1 --replace
+track_pid "$TREE"
+# The file is the host's and stays as it is until the restored shell writes its own count.
+wait_for 10 "the count goes back" eval '[ "$(count)" -lt $((AT + 50)) ]'
+wait_for 10 "the tree goes on from its snapshot" counts_beyond "$AT"
+stasis stateful-stop "pid:$TREE"
+AT=$(count)
+wait_for 10 "the tree is gone" eval '! tree_is_alive'
+stasis restore "pid:$TREE"
+track_pid "$TREE"
+wait_for 10 "the tree goes on from its stop state" counts_beyond "$AT"
+check_eq "$(ps -o comm= --ppid "$TREE" | grep -c sleep)" 1 "its sleeping child"
+
+echo "== a plain directory"
+stasis snapshot "pid:$TREE" --dir "$WORK/here"
+expect_exit 5 stasis snapshot "pid:$TREE" --dir "$WORK/here"
+stasis restore "pid:$TREE" --dir "$WORK/here" --replace
+track_pid "$TREE"
+wait_for 10 "the tree runs" counts_beyond 0
+
+echo "== the pid belongs to somebody else"
+stasis stateful-stop "pid:$TREE"
+wait_for 10 "the pid is free" eval '[ ! -e /proc/$TREE ]'
+echo $((TREE - 1)) >/proc/sys/kernel/ns_last_pid
+setsid sleep 100000 </dev/null >/dev/null 2>&1 3>&- &
+OTHER=$!
+track_pid "$OTHER"
+if [ "$OTHER" = "$TREE" ]; then
+    expect_exit 5 stasis restore "pid:$TREE"
+    expect_exit 6 stasis restore "pid:$TREE" --replace
+    grep -q 'another program' <<<"$ERR" || fail "the stranger is not named: $ERR"
+    kill -0 "$OTHER" || fail "a stranger was killed"
+fi
+kill "$OTHER"
+
+echo "== what can't be done is refused before anything happens"
+expect_exit 1 stasis snapshot "pid:$$"
+grep -q ancestor <<<"$ERR" || fail "our own ancestor: $ERR"
+expect_exit 4 stasis snapshot pid:4194303
+assert_no_leftovers

@@ -1,0 +1,202 @@
+#include "lib/proc/process.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "lib/sys/child.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/support.h"
+
+namespace stasis::proc {
+namespace {
+
+using test::TempDir;
+
+sys::Child start_sleep() {
+    sys::Command command;
+    command.args = {"sleep", "60"};
+    return sys::Child::start(command);
+}
+
+Stat process(pid_t pid, pid_t parent) {
+    Stat stat;
+    stat.id.pid = pid;
+    stat.parent = parent;
+    return stat;
+}
+
+TEST_CASE("a process reads itself") {
+    const std::optional<Stat> self = read_stat(::getpid());
+    REQUIRE(self);
+    REQUIRE(self->id.pid == ::getpid());
+    REQUIRE(self->id.start_time > 0);
+    REQUIRE(self->state == 'R');
+    REQUIRE(self->parent == ::getppid());
+    REQUIRE(self->process_group == ::getpgrp());
+    REQUIRE(self->session == ::getsid(0));
+    REQUIRE(is_alive(self->id));
+    REQUIRE_FALSE(is_alive({::getpid(), self->id.start_time + 1}));
+    REQUIRE(uid_of(::getpid()) == ::geteuid());
+    REQUIRE(namespace_inode(::getpid(), "mnt") != 0);
+    REQUIRE(namespace_inode(::getpid(), "mnt") == namespace_inode(::getppid(), "mnt"));
+    REQUIRE(namespace_inode(::getpid(), "none") == 0);
+    REQUIRE_FALSE(read_stat(-1));
+    REQUIRE_FALSE(read_stat(0x7ffffffe));
+}
+
+TEST_CASE("a command may hold anything") {
+    std::array<char, 16> before{};
+    REQUIRE(::prctl(PR_GET_NAME, before.data()) == 0);
+    for (const char* name : {"a) R 1 1 1 (b", "((", "))", "new\nline", "", " "}) {
+        REQUIRE(::prctl(PR_SET_NAME, name) == 0);
+        const std::optional<Stat> self = read_stat(::getpid());
+        (void)::prctl(PR_SET_NAME, before.data());
+        INFO(name);
+        REQUIRE(self);
+        REQUIRE(self->command == name);
+        REQUIRE(self->parent == ::getppid());
+        REQUIRE(self->id == read_stat(::getpid())->id);
+    }
+}
+
+TEST_CASE("a zombie is not alive, and holds its pid until it is reaped") {
+    sys::Child child = start_sleep();
+    const Identity id = read_stat(child.pid())->id;
+    REQUIRE(is_alive(id));
+    REQUIRE_FALSE(wait_until_pid_is_free(id.pid, 10));
+    child.signal(SIGKILL);
+    siginfo_t ended{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(id.pid), &ended, WEXITED | WNOWAIT) == 0);
+    REQUIRE(read_stat(id.pid)->state == 'Z');
+    REQUIRE_FALSE(is_alive(id));
+    REQUIRE_FALSE(wait_until_pid_is_free(id.pid, 10));
+    (void)child.wait();
+    REQUIRE(wait_until_pid_is_free(id.pid, 1000));
+    REQUIRE_FALSE(read_stat(id.pid));
+}
+
+TEST_CASE("a tree holds its root and all that descends from it, parents first") {
+    // In no order, with other processes between, and a loop that must not hang.
+    const std::vector<Stat> all{process(30, 20), process(1, 0), process(20, 10), process(10, 1),
+                                process(11, 1),  process(21, 10), process(40, 30), process(2, 0)};
+    std::vector<pid_t> pids;
+    for (const Stat& stat : tree_of(10, all)) pids.push_back(stat.id.pid);
+    REQUIRE(pids == std::vector<pid_t>{10, 20, 21, 30, 40});
+    REQUIRE(tree_of(99, all).empty());
+    REQUIRE(tree_of(40, all).size() == 1);
+}
+
+TEST_CASE("live trees and ancestors") {
+    const sys::Child child = start_sleep();
+    const std::vector<Stat> tree = tree_of(::getpid(), all_processes());
+    REQUIRE(tree.size() == 2);
+    REQUIRE(tree[0].id.pid == ::getpid());
+    REQUIRE(tree[1].id.pid == child.pid());
+    REQUIRE(is_ancestor(::getpid(), child.pid()));
+    REQUIRE(is_ancestor(::getpid(), ::getpid()));
+    REQUIRE(is_ancestor(::getppid(), child.pid()));
+    REQUIRE_FALSE(is_ancestor(child.pid(), ::getpid()));
+}
+
+TEST_CASE("open files come with their flags and offsets") {
+    const TempDir temp;
+    test::write(temp / "file", "0123456789");
+    const sys::UniqueFd fd = sys::open_path(temp / "file", O_RDWR | O_APPEND);
+    REQUIRE(::lseek(fd.get(), 4, SEEK_SET) == 4);
+    test::write(temp / "gone", "x");
+    const sys::UniqueFd gone = sys::open_path(temp / "gone", O_RDONLY);
+    std::filesystem::remove(temp / "gone");
+
+    struct stat info {};
+    REQUIRE(::fstat(fd.get(), &info) == 0);
+    const std::vector<OpenFile> files = open_files(::getpid());
+    const auto find = [&](int number) {
+        return *std::find_if(files.begin(), files.end(), [&](const OpenFile& file) { return file.number == number; });
+    };
+    const OpenFile file = find(fd.get());
+    REQUIRE(file.target == (temp / "file").string());
+    REQUIRE(file.offset == 4);
+    REQUIRE((file.flags & O_ACCMODE) == O_RDWR);
+    REQUIRE((file.flags & O_APPEND) != 0);
+    REQUIRE(file.mount_id > 0);
+    REQUIRE(find(gone.get()).target == (temp / "gone").string() + " (deleted)");
+    REQUIRE((find(gone.get()).flags & O_ACCMODE) == O_RDONLY);
+    // Linux 5.14 has the inode in fdinfo.
+    if (file.inode != 0) REQUIRE(file.inode == info.st_ino);
+}
+
+TEST_CASE("file mappings come with what may be done to them") {
+    const TempDir temp;
+    const Path path = temp / "a file";
+    test::write(path, std::string(8192, 'm'));
+    const sys::UniqueFd fd = sys::open_path(path, O_RDWR);
+    void* shared = ::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    void* own = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd.get(), 0);
+    std::vector<FileMapping> found;
+    for (const FileMapping& mapping : file_mappings(::getpid()))
+        if (mapping.path == path.native()) found.push_back(mapping);
+    (void)::munmap(shared, 8192);
+    (void)::munmap(own, 4096);
+    REQUIRE(found.size() == 2);
+    const FileMapping& first = found[0].shared ? found[0] : found[1];
+    const FileMapping& second = found[0].shared ? found[1] : found[0];
+    REQUIRE(first.start == reinterpret_cast<std::uint64_t>(shared));
+    REQUIRE(first.end - first.start == 8192);
+    REQUIRE(first.writable);
+    REQUIRE(first.shared);
+    REQUIRE_FALSE(second.shared);
+    REQUIRE(second.writable);
+}
+
+TEST_CASE("mounts and cgroups of this process") {
+    const std::vector<Mount> all = mounts(::getpid());
+    const auto root = std::find_if(all.begin(), all.end(), [](const Mount& mount) { return mount.mount_point == "/"; });
+    REQUIRE(root != all.end());
+    REQUIRE_FALSE(root->type.empty());
+    REQUIRE(root->id > 0);
+    REQUIRE(test::contains(root->device, ":"));
+    const auto proc = std::find_if(all.begin(), all.end(), [](const Mount& mount) { return mount.mount_point == "/proc"; });
+    REQUIRE(proc != all.end());
+    REQUIRE(proc->type == "proc");
+    REQUIRE(proc->root == "/");
+    REQUIRE_FALSE(cgroups(::getpid()).empty());
+    for (const CgroupMembership& group : cgroups(::getpid())) REQUIRE(group.path.starts_with("/"));
+    REQUIRE(mounts(0x7ffffffe).empty());
+    REQUIRE(open_files(0x7ffffffe).empty());
+}
+
+/// Mounts at odd names in a mount namespace of a child's own; what of that went wrong, or 77 where
+/// this may not be done.
+int mount_and_look(const Path& folder) {
+    const std::string name = folder / "a b\tc\nd\\e#";
+    if (::unshare(CLONE_NEWNS) < 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return 77;
+    if (::mkdir(name.c_str(), 0700) < 0 || ::mount("odd source", name.c_str(), "tmpfs", 0, "size=64k") < 0) return 77;
+    for (const Mount& mount : mounts(::getpid()))
+        if (mount.mount_point == name)
+            return mount.source == "odd source" && mount.type == "tmpfs" && mount.root == "/" && !mount.shared &&
+                           test::contains(mount.super_options, "size=64k")
+                       ? 0
+                       : 1;
+    return 2;
+}
+
+TEST_CASE("mount points may hold anything") {
+    if (!test::is_root()) return;
+    const TempDir temp;
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(mount_and_look(temp.path()));
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE((WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77));
+}
+
+}  // namespace
+}  // namespace stasis::proc

@@ -1,0 +1,195 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "lib/inspect/look.h"
+#include "lib/runtime/mounts.h"
+#include "lib/runtime/pid.h"
+#include "lib/runtime/stdio.h"
+#include "lib/sys/child.h"
+#include "tests/unit/catch.h"
+#include "tests/unit/support.h"
+
+namespace stasis::runtime {
+namespace {
+
+using test::contains;
+using test::error_of;
+using test::TempDir;
+
+/// "device root mount-point type" of each mount, one a line.
+std::vector<proc::Mount> mounts(const std::string& text) {
+    std::vector<proc::Mount> result;
+    std::istringstream lines(text);
+    for (proc::Mount mount; lines >> mount.device >> mount.root >> mount.mount_point >> mount.type;) result.push_back(mount);
+    return result;
+}
+
+std::vector<std::string> outside(const std::string& container, const std::string& host, bool own_cgroups) {
+    std::vector<std::string> points;
+    for (const proc::Mount& mount : mounts_from_outside(mounts(container), mounts(host), own_cgroups))
+        points.push_back(mount.mount_point);
+    return points;
+}
+
+const std::string kHost =
+    "254:0 / / ext4\n"
+    "0:5 / /dev devtmpfs\n"
+    "0:20 / /proc proc\n"
+    "0:21 / /sys sysfs\n"
+    "0:22 / /dev/shm tmpfs\n"
+    "0:25 / /sys/fs/cgroup tmpfs\n"
+    "0:26 / /sys/fs/cgroup/memory cgroup\n"
+    "0:27 / /sys/fs/cgroup/unified cgroup2\n"
+    "254:16 / /srv xfs\n";
+
+// As runc sets a container up whose root file system is a folder of the host's disk.
+const std::string kContainer =
+    "254:0 /bundles/web/rootfs / ext4\n"
+    "0:60 / /proc proc\n"
+    "0:61 / /dev tmpfs\n"
+    "0:62 / /dev/pts devpts\n"
+    "0:63 / /dev/shm tmpfs\n"
+    "0:64 / /dev/mqueue mqueue\n"
+    "0:65 / /sys sysfs\n"
+    "0:66 / /sys/fs/cgroup tmpfs\n"
+    "0:26 /web /sys/fs/cgroup/memory cgroup\n"
+    "0:62 /0 /dev/console devpts\n"
+    "0:60 /bus /proc/bus proc\n"
+    "0:60 /sys /proc/sys proc\n"
+    "0:61 /null /proc/kcore tmpfs\n"
+    "0:67 / /proc/acpi tmpfs\n"
+    "0:68 / /sys/firmware tmpfs\n";
+
+TEST_CASE("a container without volumes has only its cgroups from outside") {
+    REQUIRE(outside(kContainer, kHost, false) == std::vector<std::string>{"/sys/fs/cgroup/memory"});
+    REQUIRE(outside(kContainer, kHost, true).empty());
+}
+
+TEST_CASE("volumes come from outside, on whichever disk they are") {
+    const std::string volumes =
+        "254:0 /srv/data /data ext4\n"
+        "254:0 /etc/resolv.conf /etc/resolv.conf ext4\n"
+        "254:16 /other /other xfs\n"
+        "254:16 / /whole xfs\n"
+        "0:22 / /host-shm tmpfs\n"
+        "0:5 /tty1 /dev/tty1 devtmpfs\n";
+    REQUIRE(outside(kContainer + volumes, kHost, true) ==
+            std::vector<std::string>{"/data", "/etc/resolv.conf", "/other", "/whole", "/host-shm", "/dev/tty1"});
+}
+
+TEST_CASE("a part of the root file system mounted again is the container's own") {
+    REQUIRE(outside(kContainer + "254:0 /bundles/web/rootfs/var /mnt ext4\n", kHost, true).empty());
+    // The name of another folder may begin alike.
+    REQUIRE(outside(kContainer + "254:0 /bundles/web/rootfs-data /mnt ext4\n", kHost, true) == std::vector<std::string>{"/mnt"});
+}
+
+TEST_CASE("masks of a restored container are the host's /dev/null") {
+    std::string restored = kContainer;
+    const std::string own = "0:61 /null /proc/kcore tmpfs";
+    restored.replace(restored.find(own), own.size(), "0:5 /null /proc/kcore devtmpfs");
+    REQUIRE(outside(restored, kHost, true) == std::vector<std::string>{"/proc/kcore"});
+}
+
+TEST_CASE("the host's own /proc and /sys handed in are mounted anew only as a whole") {
+    const std::string views =
+        "0:20 / /host/proc proc\n"
+        "0:20 /sys /host/proc/sys proc\n"
+        "0:21 /kernel /host/sys/kernel sysfs\n";
+    // Of the host's /sys only a part is there, so nothing says what to mount.
+    REQUIRE(outside(kContainer + views, kHost, true) == std::vector<std::string>{"/host/sys/kernel"});
+}
+
+TEST_CASE("cgroup v2 of a container") {
+    const std::string unified = "254:0 /b / ext4\n0:27 /web /sys/fs/cgroup cgroup2\n";
+    REQUIRE(outside(unified, kHost, false) == std::vector<std::string>{"/sys/fs/cgroup"});
+    REQUIRE(outside(unified, kHost, true).empty());
+}
+
+TEST_CASE("files of the host are opened again as they were") {
+    const TempDir temp;
+    test::write(temp / "in", "0123456789");
+    test::write(temp / "out", "before\n");
+    const Json details = {{{"fd", 0}, {"path", (temp / "in").string()}, {"key", "file[1:2]"}, {"flags", O_RDONLY}, {"offset", 4}},
+                          {{"fd", 1}, {"path", (temp / "out").string()}, {"key", "file[1:3]"}, {"flags", O_WRONLY}, {"offset", 2}},
+                          {{"fd", 2}, {"path", (temp / "out").string()}, {"key", "file[1:3]"}, {"flags", O_WRONLY | O_APPEND}, {"offset", 2}}};
+    const std::array<sys::UniqueFd, 3> opened = open_again(details);
+    std::array<char, 3> text{};
+    REQUIRE(::read(opened[0].get(), text.data(), 2) == 2);
+    REQUIRE(std::string(text.data()) == "45");
+    sys::write_all(opened[1].get(), "after\n", "out");  // nothing written meanwhile is lost
+    REQUIRE(test::read(temp / "out") == "before\nafter\n");
+    REQUIRE((::fcntl(opened[2].get(), F_GETFL) & O_APPEND) != 0);
+    REQUIRE(inherit_configuration(details) == "inherit-fd fd[0]:file[1:2]\ninherit-fd fd[1]:file[1:3]\n");
+
+    std::filesystem::remove(temp / "in");
+    std::filesystem::remove(temp / "out");
+    const Error error = error_of([&] { (void)open_again(details); });
+    REQUIRE(error.kind() == Kind::damaged);
+    REQUIRE(contains(error.message(), (temp / "in").string()));
+    const Json log_only = {details[1]};
+    REQUIRE(open_again(log_only)[1]);
+    REQUIRE_FALSE(open_again(Json::array())[0]);
+}
+
+TEST_CASE("a process is named by its pid alone") {
+    const PidAdapter adapter;
+    sys::Command command;
+    command.args = {"sleep", "60"};
+    const sys::Child child = sys::Child::start(command);
+    const std::string pid = std::to_string(child.pid());
+    REQUIRE(adapter.status(pid) == Status::running);
+    for (const std::string& name : {"0" + std::string(1, 'x'), std::string("-1"), std::string("0"), pid + "x", std::string("2147483646"),
+                                    std::string("99999999999999999999"), std::string("")}) {
+        INFO(name);
+        REQUIRE(adapter.status(name) == Status::absent);
+        REQUIRE_FALSE(adapter.knows(name));
+        REQUIRE(error_of([&] { (void)adapter.describe(name); }).kind() == Kind::not_found);
+    }
+    const Description description = adapter.describe(pid);
+    REQUIRE(description.init.pid == child.pid());
+    REQUIRE(description.rootfs.empty());
+    REQUIRE(description.details.at("command") == "sleep");
+    // Its session is ours.
+    const auto has = [&](const char* key) {
+        return std::any_of(description.options.begin(), description.options.end(), [&](const Option& option) { return option.key == key; });
+    };
+    REQUIRE(has("shell-job"));
+    REQUIRE(has("cgroup-mode"));
+    REQUIRE(adapter.restores_to_same_pids(description.details));
+}
+
+TEST_CASE("a look at this very process") {
+    const TempDir temp;
+    test::write(temp / "written", "x");
+    test::write(temp / "read", "x");
+    test::write(temp / "ghost", std::string(3 << 20, 'g'));
+    const sys::UniqueFd written = sys::open_path(temp / "written", O_WRONLY);
+    const sys::UniqueFd read = sys::open_path(temp / "read", O_RDONLY);
+    const sys::UniqueFd ghost = sys::open_path(temp / "ghost", O_RDONLY);
+    std::filesystem::remove(temp / "ghost");
+    const proc::Identity self = proc::read_stat(::getpid())->id;
+
+    const inspect::Look seen = inspect::look(self, {true});
+    REQUIRE(seen.tasks.front().id == self);
+    REQUIRE(seen.memory_bytes > 100'000);
+    REQUIRE(seen.written.contains((temp / "written").string().substr(1)));
+    REQUIRE_FALSE(seen.written.contains((temp / "read").string().substr(1)));
+    REQUIRE(inspect::written_files(self).contains((temp / "written").string().substr(1)));
+    const auto value_of = [&](const inspect::Look& look, const std::string& key) -> std::optional<std::string> {
+        for (const Option& option : look.options)
+            if (option.key == key) return option.value;
+        return std::nullopt;
+    };
+    REQUIRE(value_of(seen, "ghost-limit") == std::to_string(3 << 20));
+    REQUIRE(value_of(seen, "network-lock") == "nftables");
+    REQUIRE(value_of(inspect::look(self, {false, false}), "network-lock") == "iptables");
+    REQUIRE(std::any_of(seen.blockers.begin(), seen.blockers.end(),
+                        [](const inspect::Blocker& blocker) { return contains(blocker.cause, "ancestor of stasis itself"); }));
+    REQUIRE(error_of([&] { (void)inspect::look({self.pid, self.start_time + 1}, {false}); }).kind() == Kind::not_found);
+}
+
+}  // namespace
+}  // namespace stasis::runtime
