@@ -69,6 +69,8 @@ _stasis "$@"
 
 std::string fish_script(const CLI::App& app) {
     std::string text = "# fish completion for stasis\n";
+    for (const CLI::Option* option : app.get_options())
+        for (const std::string& name : option->get_lnames()) text += fmt::format("complete -c stasis -l {}\n", name);
     for (const CLI::App* command : visible_commands(app)) {
         text += fmt::format("complete -c stasis -n __fish_use_subcommand -a {} -d '{}'\n", command->get_name(),
                             command->get_description());

@@ -33,10 +33,18 @@ constexpr std::array<Command, 12> kCommands{{
 }};
 
 void add_globals(CLI::App& app, Globals& globals) {
-    app.add_option("--store", globals.store, "Where checkpoints lie")->envname("STASIS_STORE")->capture_default_str()->type_name("DIR");
-    app.add_option("--runc-root", globals.runc_root, "runc's state folder (`runc --root`)")->capture_default_str()->type_name("DIR");
+    const CLI::Validator not_empty([](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); }, "");
+    app.add_option("--store", globals.store, "Where checkpoints lie")
+        ->envname("STASIS_STORE")
+        ->capture_default_str()
+        ->type_name("DIR")
+        ->check(not_empty);
+    app.add_option("--runc-root", globals.runc_root, "runc's state folder (`runc --root`)")
+        ->capture_default_str()
+        ->type_name("DIR")
+        ->check(not_empty);
     app.add_option("--timeout", globals.timeout_seconds, "Give up after this time; the target runs on")
-        ->check(CLI::PositiveNumber)
+        ->check(CLI::Range(0.001, 1e9))  // more would overflow the clock
         ->type_name("SECONDS");
     app.add_flag("--json", globals.json, "Print one JSON document");
     app.add_flag("-v,--verbose", globals.verbose, "Say each step on standard error");
@@ -65,7 +73,11 @@ int run(int argc, char** argv) {
     } catch (const CLI::Success& help_or_version) {
         return app.exit(help_or_version) == 0 ? kOk : kFailed;
     } catch (const CLI::ParseError& error) {
-        print_error(Error(Kind::usage, error.what()).hint("`stasis --help` and `stasis COMMAND --help` show how"), globals.json);
+        // CLI11 misses a command rather than naming the word that is none.
+        const std::vector<std::string> unknown = app.remaining();
+        const bool is_unknown = app.get_subcommands().empty() && !unknown.empty();
+        const std::string what = is_unknown ? "there is no command or option '" + unknown.front() + "'" : error.what();
+        print_error(Error(Kind::usage, what).hint("`stasis --help` and `stasis COMMAND --help` show how"), globals.json);
         return kUsage;
     } catch (const Error& error) {
         print_error(error, globals.json);

@@ -44,7 +44,8 @@ Error died(const Swrk& criu, const sys::Path& log, const std::string& where) {
 Error refused(const rpc::Response& response, const sys::Path& log, const std::string& doing) {
     std::vector<std::string> lines = causal_lines(log);
     // cr_errmsg is the first error that CRIU logged, rarely the cause: only where there is no log.
-    if (lines.empty() && response.has_cr_errmsg()) lines.push_back(response.cr_errmsg());
+    if (lines.empty() && response.has_cr_errmsg() && !is_harmless(response.cr_errmsg()))
+        lines.push_back(response.cr_errmsg());
     return Error(Kind::failed, "CRIU could not " + doing).details(lines).log(log);
 }
 
@@ -56,6 +57,11 @@ class Conversation {
 
     rpc::Response run(const rpc::Request& request, const std::string& doing) {
         criu_.send(request);
+        return finish(request.type(), doing);
+    }
+
+    /// The same once the request is sent.
+    rpc::Response finish(rpc::RequestType asked, const std::string& doing) {
         std::string last = "at its start";
         for (;;) {
             std::optional<Packet> packet = criu_.receive(interrupts_);
@@ -74,13 +80,15 @@ class Conversation {
                 if (refusal_) std::rethrow_exception(refusal_);
                 throw refused(response, log_, doing);
             }
-            if (response.type() != request.type())
+            if (response.type() != asked)
                 throw Error(Kind::failed, "CRIU answered another question than the one asked").log(log_);
             return response;
         }
     }
 
     Clock::time_point first_answer() const { return first_answer_; }
+    /// Was `post-dump` acknowledged?
+    bool committed() const { return committed_; }
 
   private:
     void answer(Packet& packet) {
@@ -115,19 +123,29 @@ class Conversation {
 
 }  // namespace
 
-Binary find_binary(sys::Interrupts& interrupts) {
-    Binary binary;
-    binary.path = resolve_in_path(locate_binary());
-    rpc::Request request;
-    request.set_type(rpc::VERSION_REQUEST);
+BinaryQuery BinaryQuery::start() {
+    const sys::Path path = resolve_in_path(locate_binary());
     try {
-        Swrk criu = Swrk::start(binary.path, true);
+        Swrk criu = Swrk::start(path, true);
+        rpc::Request request;
+        request.set_type(rpc::VERSION_REQUEST);
+        criu.send(request);
+        return {path, std::move(criu)};
+    } catch (Error& error) {
+        throw error.kind(Kind::precondition).context("'" + path.string() + "' does not work");
+    }
+}
+
+Binary BinaryQuery::finish(sys::Interrupts& interrupts) {
+    Binary binary{path_, {}};
+    try {
         const OnEvent ignore = [](Event&) {};
-        const rpc::Response response = Conversation(criu, "", ignore, interrupts).run(request, "tell its version");
+        const rpc::Response response =
+            Conversation(criu_, "", ignore, interrupts).finish(rpc::VERSION_REQUEST, "tell its version");
         binary.version = {response.version().major_number(), response.version().minor_number(),
                           response.version().sublevel()};
     } catch (Error& error) {
-        if (error.kind() == Kind::interrupted) throw;
+        if (interrupts.pending()) throw;  // a signal or the deadline: no fault of CRIU's
         throw error.kind(Kind::precondition).context("'" + binary.path.string() + "' does not work");
     }
     if (binary.version < kOldestSupported)
@@ -136,6 +154,8 @@ Binary find_binary(sys::Interrupts& interrupts) {
             .hint("run scripts/setup, which installs a newer one beside it");
     return binary;
 }
+
+Binary find_binary(sys::Interrupts& interrupts) { return BinaryQuery::start().finish(interrupts); }
 
 void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupts) {
     const sys::UniqueFd folder = sys::open_path(work, O_RDONLY | O_DIRECTORY);
@@ -150,7 +170,7 @@ void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupt
         const OnEvent ignore = [](Event&) {};
         (void)Conversation(process, work / "check.log", ignore, interrupts).run(request, "work on this kernel");
     } catch (Error& error) {
-        if (error.kind() == Kind::interrupted) throw;
+        if (interrupts.pending()) throw;  // a signal or the deadline: no fault of CRIU's
         throw error.kind(Kind::precondition).hint("a newer CRIU may: run scripts/setup");
     }
 }
@@ -164,6 +184,7 @@ DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, c
     Swrk process = Swrk::start(criu.path, true, lock_fd);
     Conversation conversation(process, log, on_event, interrupts);
     (void)conversation.run(request, "dump the target");
+    if (!conversation.committed()) throw Error(Kind::failed, "CRIU ended the dump without asking at 'post-dump'").log(log);
     return {conversation.first_answer(), Clock::now()};
 }
 

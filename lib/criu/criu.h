@@ -19,8 +19,22 @@ struct Binary {
 /// Where scripts/setup puts a CRIU of its own when the system's does not work.
 inline constexpr const char* kPrivateBinary = "/opt/stasis/criu/sbin/criu";
 
-/// The CRIU to use: STASIS_CRIU, else the private one, else the first in PATH. Asks it for its
-/// version; throws Kind::precondition where there is none, it can't start, or it is too old.
+/// The question which CRIU there is, asked while we do something else: STASIS_CRIU, else the
+/// private one, else the first in PATH is started and asked for its version.
+class BinaryQuery {
+  public:
+    /// Throws Kind::precondition where there is none.
+    static BinaryQuery start();
+    /// Throws Kind::precondition where it does not answer or is too old.
+    Binary finish(sys::Interrupts& interrupts);
+
+  private:
+    BinaryQuery(sys::Path path, Swrk criu) : path_(std::move(path)), criu_(std::move(criu)) {}
+    sys::Path path_;
+    Swrk criu_;
+};
+
+/// Asks and waits for the answer.
 Binary find_binary(sys::Interrupts& interrupts);
 
 /// The CHECK request: can this CRIU work on this kernel? Throws Kind::precondition with CRIU's

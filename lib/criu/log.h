@@ -7,6 +7,9 @@
 
 namespace stasis::criu {
 
+/// Is it an error that logs of runs that succeed hold as well?
+bool is_harmless(const std::string& line);
+
 /// The lines of a CRIU log that tell why it failed, oldest first, at most `most` (the latest).
 /// Lines that every log here holds without being the cause are left out. Empty where the log is
 /// missing or names no error.

@@ -63,9 +63,8 @@ void apply(const OptionList& chosen, const Version& version, rpc::Options& optio
     for (const Option& option : chosen) {
         const auto setter = setters().find(option.key);
         if (setter == setters().end()) throw Error(Kind::internal, "CRIU's option '" + option.key + "' has no field");
-        if (option.key == "network-lock" && option.value == "skip" && version < kNetworkLockSkip)
-            throw Error(Kind::precondition, "CRIU " + version.text() + " can't skip the network lock")
-                .hint("CRIU " + kNetworkLockSkip.text() + " or newer can");
+        // An older one locks: more than is needed, and undone by itself.
+        if (option.key == "network-lock" && option.value == "skip" && version < kNetworkLockSkip) continue;
         setter->second(options, option.value);
     }
 }

@@ -6,8 +6,8 @@
 
 namespace stasis::criu {
 
-/// Sets the RPC fields that the options name. Throws Kind::internal for a key that has no RPC
-/// field here, Kind::precondition for one that this CRIU is too old for.
+/// Sets the RPC fields that the options name; leaves out what this CRIU is too old for and can do
+/// without. Throws Kind::internal for a key that has no RPC field here.
 void apply(const OptionList& chosen, const Version& version, rpc::Options& options);
 
 /// The lines of a CRIU configuration file for the options that a restore needs as well, for

@@ -126,7 +126,7 @@ std::optional<Packet> Swrk::receive(sys::Interrupts& interrupts) {
     message.msg_iov = &vector;
     message.msg_iovlen = 1;
     message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    message.msg_controllen = CMSG_LEN(sizeof(int));  // with the padding of CMSG_SPACE a second one would fit in
     ssize_t got = 0;
     do {
         got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);

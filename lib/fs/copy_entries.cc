@@ -3,11 +3,17 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "lib/base/error.h"
 
@@ -49,20 +55,59 @@ class Copy {
     void entry(const std::string& path) {
         struct stat info {};
         if (::lstat((from_ / path).c_str(), &info) < 0) throw system_error(errno, "look at '" + path + "'");
+        touched_.insert(Path(path).parent_path());
+        if (S_ISDIR(info.st_mode)) {
+            touched_.insert(path);
+            clear_attributes(path);
+        }
         const bool linked = !S_ISDIR(info.st_mode) && info.st_nlink > 1;
         if (linked)
             if (const auto first = first_names_.find(info.st_ino); first != first_names_.end())
                 return link(first->second, path);
-        write(path);
+        if (S_ISSOCK(info.st_mode))
+            make_socket(path, info);
+        else
+            write(path);
         if (linked) first_names_[info.st_ino] = path;
     }
 
-    /// Folders get their times last, when nothing is put into them any more.
+    /// Folders get their times last, when nothing is put into them any more. libarchive does so only
+    /// for those that it has made.
     void finish() {
         if (archive_write_close(writer_.get()) != ARCHIVE_OK) fail(writer_.get(), to_.string());
+        for (const Path& folder : touched_) {
+            struct stat info {};
+            if (::lstat((from_ / folder).c_str(), &info) < 0) throw system_error(errno, "look at '" + folder.string() + "'");
+            set_times(folder, info);
+        }
     }
 
   private:
+    /// libarchive adds extended attributes and ACLs to a folder that is there already, and takes none
+    /// away. What can't be removed, a security module's label, is not the container's to remove.
+    void clear_attributes(const std::string& path) const {
+        const Path whole = to_ / path;
+        std::vector<char> names(XATTR_LIST_MAX);
+        const ssize_t length = ::llistxattr(whole.c_str(), names.data(), names.size());
+        for (ssize_t at = 0; at < length; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1)
+            (void)::lremovexattr(whole.c_str(), names.data() + at);
+    }
+
+    /// Sockets have no place in archives: libarchive would make a file of them.
+    void make_socket(const std::string& path, const struct stat& info) const {
+        const Path whole = to_ / path;
+        if (::mknod(whole.c_str(), info.st_mode, 0) < 0 || ::lchown(whole.c_str(), info.st_uid, info.st_gid) < 0 ||
+            ::chmod(whole.c_str(), info.st_mode & 07777) < 0)
+            throw system_error(errno, "make the socket '" + path + "'");
+        set_times(path, info);
+    }
+
+    void set_times(const Path& path, const struct stat& info) const {
+        const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
+        if (::utimensat(AT_FDCWD, (to_ / path).c_str(), times.data(), AT_SYMLINK_NOFOLLOW) < 0)
+            throw system_error(errno, "set the times of '" + path.string() + "'");
+    }
+
     void write(const std::string& path) {
         const std::string source = from_ / path;
         const Reader reader(archive_read_disk_new(), &archive_read_free);
@@ -88,6 +133,7 @@ class Copy {
     Path to_;
     Writer writer_;
     std::map<ino_t, std::string> first_names_;
+    std::set<Path> touched_;  ///< folders that were written or written into
 };
 
 }  // namespace

@@ -65,14 +65,22 @@ inspect::LookOptions look_options(const runtime::Description& described) {
     return {has_nftables(), !described.lasting_network.empty()};
 }
 
+/// CRIU's log lies where its images do: on a full file system it can't say so.
+void name_full_store(Error& error, const Path& folder) {
+    constexpr std::uint64_t kFull = 1 << 20;
+    std::error_code vanished;
+    if (std::filesystem::space(folder, vanished).available < kFull && !vanished)
+        error.hint("'" + folder.string() + "' has no space left: free some, or name another store with --store or --dir");
+}
+
 /// Writes the files that go beside the images before CRIU starts.
 void write_extra_files(const runtime::Description& described, const store::Folders& folders) {
     constexpr mode_t kReadable = 0644;  // a restore into a user namespace reads them
     constexpr mode_t kPrivate = 0600;
     for (const runtime::ExtraFile& file : described.image_files)
-        sys::write_file_atomically(folders.images() / file.name, file.text, kReadable);
+        sys::write_new_file(folders.images() / file.name, file.text, kReadable);
     for (const runtime::ExtraFile& file : described.runtime_files)
-        sys::write_file_atomically(folders.runtime() / file.name, file.text, kPrivate);
+        sys::write_new_file(folders.runtime() / file.name, file.text, kPrivate);
 }
 
 /// Trees that are kept beside the memory: the root file system and, when asked, volumes.
@@ -140,21 +148,23 @@ class Dump {
         target.adapter->require_known(target.container);
         const store::ContainerLock lock = context_.store.lock(target.runtime(), target.container);
 
+        criu::BinaryQuery criu_query = criu::BinaryQuery::start();
         context_.progress.step("looking at " + target.text());
         const runtime::Description described = target.adapter->describe(target.container);
         const inspect::Look seen = inspect::look(described.init, look_options(described));
         refuse_blocked(target, seen, request_);
         warn_of_dropped(seen);
 
+        const Settlement settlement(described);
+        settle_interrupted(target, settlement);
         const store::Location location = place(target);
         refuse_without_room(seen, location.folder);
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
             start_copying(described, partial, target);
-            const criu::Binary criu = criu::find_binary(context_.interrupts);
+            const criu::Binary criu = criu_query.finish(context_.interrupts);
             prepare(target, described, seen, criu, partial);
-            const Settlement settlement(described);
             freeze_and_dump(described, seen, criu, partial, settlement);
         } catch (Error& error) {
             if (!partial.sealed()) keep_log(error, partial);
@@ -168,6 +178,12 @@ class Dump {
     void warn_of_dropped(const inspect::Look& seen) {
         for (const proc::Stat& stranger : seen.strangers)
             context_.progress.warn(fmt::format("pid {} ({}) is left out of the checkpoint", stranger.id.pid, stranger.command));
+    }
+
+    /// A run that was killed together with its CRIU could not put the target right itself.
+    void settle_interrupted(const Target& target, const Settlement& settlement) const {
+        for (const store::Folders& remains : context_.store.interrupted(target.runtime(), target.container))
+            (void)settlement.settle(remains.logs() / kLogName, false);
     }
 
     store::Location place(const Target& target) const {
@@ -321,6 +337,7 @@ class Dump {
             freeze_us_ = microseconds_between(frozen_since_, Clock::now());
             return;
         }
+        if (error.kind() == Kind::failed) name_full_store(error, partial.folders().root.parent_path());
         if (partial.sealed()) error.log(partial.unseal() / kLogName);
         if (!as_it_was) error.kind(Kind::target_changed).hint("the target is not as it was: look at it before you go on");
         throw error;

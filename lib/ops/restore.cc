@@ -9,6 +9,7 @@
 #include "lib/fs/rootfs.h"
 #include "lib/ops/find.h"
 #include "lib/ops/host.h"
+#include "lib/ops/network_lock.h"
 #include "lib/proc/orphans.h"
 
 namespace stasis::ops {
@@ -43,6 +44,7 @@ class Restore {
         }
         refuse_misfit();
         context_.interrupts.check();
+        unlock_interrupted();
 
         // From here on things change; a signal no longer stops us half way.
         if (running) {
@@ -92,6 +94,15 @@ class Restore {
                                        "' does not fit; nothing was touched")
             .details(problems)
             .hint("put right what is listed, then restore again");
+    }
+
+    /// A dump that was killed together with its CRIU has left a network locked that outlives the target.
+    void unlock_interrupted() const {
+        if (choice_.manifest.lasting_network.empty()) return;
+        const sys::UniqueFd network(::open(choice_.manifest.lasting_network.c_str(), O_RDONLY | O_CLOEXEC));
+        if (!network) return;
+        for (const store::Folders& remains : context_.store.interrupted(target_.runtime(), target_.container))
+            unlock_network(network.get(), remains.logs() / "dump.log");
     }
 
     int bring_back() {

@@ -14,7 +14,9 @@ namespace {
 std::optional<pid_t> parse_pid(const std::string& name) {
     pid_t pid = 0;
     const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (failure != std::errc() || end != name.data() + name.size() || pid <= 0) return std::nullopt;
+    // One name for one process: its locks and its folder in the store go by it.
+    const bool is_number = failure == std::errc() && end == name.data() + name.size() && name.front() != '0';
+    if (!is_number || pid <= 0) return std::nullopt;
     return pid;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -117,6 +118,17 @@ sys::WaitStatus wait_for_restore(sys::Child& runc) {
     return runc.wait();
 }
 
+/// Half-made tasks of a restore whose runc, CRIU and stasis were killed together; nobody else ends
+/// them. `freezer` as in the description; only called while the container does not run.
+void end_remains(const Path& freezer) {
+    const std::uint64_t own_pids = proc::namespace_inode(::getpid(), "pid");
+    std::istringstream pids(freezer.empty() ? "" : sys::read_file_if_exists(freezer / "cgroup.procs").value_or(""));
+    for (pid_t pid = 0; pids >> pid;) {
+        const std::optional<proc::Stat> task = proc::read_stat(pid);
+        if (task && (task->command == "criu" || proc::namespace_inode(pid, "pid") != own_pids)) proc::kill_and_wait(task->id);
+    }
+}
+
 Json read_config(const Path& bundle) {
     try {
         return Json::parse(sys::read_file(bundle / "config.json"));
@@ -142,8 +154,10 @@ std::optional<Json> RuncAdapter::state(const std::string& container) const {
     sys::Command command;
     command.args = this->command({"state", container});
     const sys::RunResult result = sys::run(command);
-    if (!result.status.ok()) return std::nullopt;
-    return Json::parse(result.out);
+    if (result.status.ok()) return Json::parse(result.out);
+    if (!knows(container)) return std::nullopt;  // deleted meanwhile
+    // It may run: nobody must take it for absent, and restore over it.
+    throw Error(Kind::failed, "`runc state " + container + "` does not work: " + result.err.substr(0, result.err.find('\n')));
 }
 
 Status RuncAdapter::status(const std::string& container) const {
@@ -154,7 +168,7 @@ Status RuncAdapter::status(const std::string& container) const {
 Description RuncAdapter::describe(const std::string& container) const {
     require_known(container);
     const std::optional<Json> known = state(container);
-    if (!known) throw Error(Kind::failed, "`runc state " + container + "` does not work");
+    if (!known) throw Error(Kind::failed, "the container '" + container + "' was deleted while we looked at it");
     const Status status = parse_status(known->at("status"));
     if (status == Status::created || status == Status::stopped)
         throw Error(Kind::failed, "the container '" + container + "' is " + known->at("status").get<std::string>() +
@@ -187,6 +201,7 @@ Description RuncAdapter::describe(const std::string& container) const {
     description.image_files = {{"descriptors.json", Json(stdio.targets).dump()}};
     description.runtime_files = {{"config.json", sys::read_file(bundle / "config.json")}};
     description.details = {{"root", root_.string()},       {"bundle", bundle.string()},
+                           {"freezer", description.freezer.string()},
                            {"paused", description.paused}, {"stdio", stdio.details},
                            {"console", stdio.console},     {"network_path", namespace_path(config, "network")},
                            {"own_network", description.lasting_network.empty()}};
@@ -212,17 +227,23 @@ std::vector<std::string> RuncAdapter::obstacles(const RestorePlan& plan) const {
     return found;
 }
 
+void RuncAdapter::clear_away(const std::string& container) const {
+    if (!std::filesystem::exists(std::filesystem::symlink_status(root_ / container))) return;
+    sys::Command remove;
+    remove.args = command({"delete", container});
+    // A runc that was killed before it wrote a state has left a folder without one; only --force removes it.
+    if (!knows(container)) remove.args = command({"delete", "--force", container});
+    if (!knows(container) || status(container) == Status::stopped) (void)sys::run_or_throw(remove);
+}
+
 proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
     const Path bundle = plan.details.at("bundle").get<std::string>();
     if (!std::filesystem::exists(bundle / "config.json")) {
         std::filesystem::create_directories(bundle);
         sys::write_file_atomically(bundle / "config.json", sys::read_file(plan.runtime_files / "config.json"), 0644);
     }
-    if (status(plan.name) == Status::stopped) {
-        sys::Command remove;
-        remove.args = command({"delete", plan.name});
-        (void)sys::run_or_throw(remove);
-    }
+    clear_away(plan.name);
+    end_remains(plan.details.at("freezer").get<std::string>());
 
     // runc's restore has no flag for most of CRIU's options; CRIU reads them from this file.
     const Path configuration = plan.logs / (plan.log_name + ".conf");

@@ -23,7 +23,10 @@ class RuncAdapter : public Adapter {
     /// `runc --root R WORDS…`
     std::vector<std::string> command(const std::vector<std::string>& words) const;
     /// What `runc state` prints, or nothing where runc knows no such container.
+    /// Throws where it knows one but can't tell its state.
     std::optional<Json> state(const std::string& container) const;
+    /// Removes what is left of a container that does not run.
+    void clear_away(const std::string& container) const;
 
     Path root_;
 };

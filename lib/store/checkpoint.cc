@@ -58,13 +58,15 @@ std::uint64_t total_size(const FileRecords& records) {
 }  // namespace
 
 Location plain_location(const Path& directory) {
-    const Path whole = std::filesystem::absolute(directory).lexically_normal();
+    const Path whole = directory.empty() ? Path() : std::filesystem::absolute(directory).lexically_normal();
     const Path path = whole.has_filename() ? whole : whole.parent_path();
     const std::string name = path.filename();
     if (name.empty() || name == "." || name == ".." || name.ends_with(".partial"))
         throw Error(Kind::usage, "'" + directory.string() + "' can't be the folder of a checkpoint");
     return {path.parent_path(), name};
 }
+
+Folders partial_folders(const Location& location) { return {location.folder / partial_name(location.name)}; }
 
 std::string to_string(State state) {
     switch (state) {
@@ -80,7 +82,7 @@ std::string to_string(State state) {
 
 Partial::Partial(Location location, sys::UniqueFd lock)
     : location_(std::move(location)),
-      folders_{location_.folder / partial_name(location_.name)},
+      folders_(partial_folders(location_)),
       lock_(std::move(lock)) {}
 
 Partial::Partial(Partial&& other) noexcept
@@ -118,17 +120,18 @@ Partial Partial::begin(const Location& location) {
 }
 
 void Partial::seal(Manifest& manifest, sys::Interrupts& interrupts) {
+    sys::start_writing_back(folders_.images());  // the disk writes while we read
     const FileRecords images = sys::record_tree(folders_.images(), interrupts);
     manifest.image_bytes = total_size(images);
     manifest.rootfs_bytes = total_size(manifest.files);
     manifest.files.merge(with_prefix("images/", images));
     manifest.files.merge(with_prefix("runtime/", sys::record_tree(folders_.runtime(), interrupts)));
 
-    // Data first, then the manifest that vouches for it, then the name.
+    // Everything is on disk before it gets the name that vouches for it.
+    constexpr mode_t kOwnerOnly = 0600;
+    sys::write_new_file(folders_.manifest(), to_text(manifest), kOwnerOnly);
     sys::sync_file_system(lock_.get(), folders_.root.native());
     interrupts.check();
-    constexpr mode_t kOwnerOnly = 0600;
-    sys::write_file_atomically(folders_.manifest(), to_text(manifest), kOwnerOnly);
     const sys::UniqueFd folder = sys::open_path(location_.folder, O_RDONLY | O_DIRECTORY);
     if (!sys::rename_new(folder.get(), partial_name(location_.name), location_.name))
         throw Error(Kind::busy, "a checkpoint '" + location_.name + "' appeared meanwhile");
@@ -137,6 +140,7 @@ void Partial::seal(Manifest& manifest, sys::Interrupts& interrupts) {
 }
 
 Path Partial::abandon() {
+    if (!lock_) return folders_.logs();  // it was done before
     remove_all_but_logs(folders_);
     const std::string name = failed_name(location_.folder);
     const sys::UniqueFd folder = sys::open_path(location_.folder, O_RDONLY | O_DIRECTORY);

@@ -48,6 +48,9 @@ struct Folders {
     Path manifest() const { return root / "manifest.json"; }
 };
 
+/// Where a checkpoint lies while it is made.
+Folders partial_folders(const Location& location);
+
 /// A checkpoint in the making: `<name>.partial`, locked by us for as long as it lives, so that
 /// readers can tell a running dump from the remains of one. Becomes `<name>` in one rename, or
 /// `failed-<time>` with nothing but its logs.

@@ -35,6 +35,13 @@ sys::UniqueFd lock_or_throw(const Path& path, const std::string& target) {
     return std::move(*lock);
 }
 
+/// Folders in a folder of the store; whatever else lies there is someone else's.
+std::vector<std::string> folders_in(const Path& path) {
+    std::vector<std::string> names = sys::list_directory(path);
+    std::erase_if(names, [&](const std::string& name) { return !std::filesystem::is_directory(path / name); });
+    return names;
+}
+
 bool is_remains_of_failure(const std::string& name) {
     return name.starts_with("failed-") || name.ends_with(".partial");
 }
@@ -71,9 +78,9 @@ ContainerLock Store::lock(const std::string& runtime, const std::string& contain
 
 std::vector<Entry> Store::list(const std::string& only_runtime, const std::string& only_container) const {
     std::vector<Entry> entries;
-    for (const std::string& runtime : sys::list_directory(root_)) {
+    for (const std::string& runtime : folders_in(root_)) {
         if (!only_runtime.empty() && runtime != only_runtime) continue;
-        for (const std::string& container : sys::list_directory(root_ / runtime)) {
+        for (const std::string& container : folders_in(root_ / runtime)) {
             if (!only_container.empty() && container != only_container) continue;
             for (std::string name : sys::list_directory(root_ / runtime / container)) {
                 if (name == "lock" || name.starts_with("failed-") || name.starts_with(".")) continue;
@@ -88,10 +95,18 @@ std::vector<Entry> Store::list(const std::string& only_runtime, const std::strin
     return entries;
 }
 
+std::vector<Folders> Store::interrupted(const std::string& runtime, const std::string& container) const {
+    std::vector<Folders> remains;
+    for (const Entry& entry : list(runtime, container))
+        if (entry.found.state == State::interrupted)
+            remains.push_back(partial_folders({container_folder(runtime, container), entry.checkpoint}));
+    return remains;
+}
+
 std::vector<std::string> Store::runtimes_of(const std::string& container) const {
     check_container_name(container);
     std::vector<std::string> runtimes;
-    for (const std::string& runtime : sys::list_directory(root_))
+    for (const std::string& runtime : folders_in(root_))
         if (!sys::list_directory(root_ / runtime / container).empty()) runtimes.push_back(runtime);
     return runtimes;
 }

@@ -8,7 +8,6 @@
 #include <climits>
 #include <cstdio>
 #include <memory>
-#include <vector>
 
 #include "lib/base/error.h"
 
@@ -26,14 +25,14 @@ FileRecord record_of_file(int fd, const std::string& name) {
     constexpr std::size_t kBlock = 1 << 20;
     const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
     (void)XXH3_128bits_reset(state.get());
-    std::vector<char> block(kBlock);
+    const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
     FileRecord record;
     for (;;) {
-        const ssize_t got = ::read(fd, block.data(), block.size());
+        const ssize_t got = ::read(fd, block.get(), kBlock);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) throw system_error(errno, "read '" + name + "'");
         if (got == 0) break;
-        (void)XXH3_128bits_update(state.get(), block.data(), static_cast<std::size_t>(got));
+        (void)XXH3_128bits_update(state.get(), block.get(), static_cast<std::size_t>(got));
         record.size += static_cast<std::uint64_t>(got);
     }
     record.checksum = hexadecimal(XXH3_128bits_digest(state.get()));

@@ -78,6 +78,11 @@ UniqueFd open_beneath(int directory, const Path& path, int flags, mode_t mode) {
     return fd;
 }
 
+void write_new_file(const Path& path, std::string_view text, mode_t mode) {
+    const UniqueFd fd = open_path(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+    write_all(fd.get(), text, path.native());
+}
+
 void write_file_atomically(const Path& path, std::string_view text, mode_t mode) {
     const Path folder = path.parent_path();
     std::string temporary = (folder / ("." + path.filename().string() + ".XXXXXX")).string();
@@ -97,6 +102,14 @@ void write_file_atomically(const Path& path, std::string_view text, mode_t mode)
 
 void sync_fd(int fd, std::string_view what) {
     if (::fsync(fd) < 0) fail("sync", Path(what));
+}
+
+void start_writing_back(const Path& folder) {
+    for (const std::string& name : list_directory(folder)) {
+        const UniqueFd fd(::open((folder / name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        // A hint: where it fails, the sync that follows takes longer.
+        if (fd) (void)::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
 }
 
 void sync_file_system(int directory, std::string_view what) {

@@ -34,12 +34,19 @@ UniqueFd open_path(const Path& path, int flags, mode_t mode = 0);
 /// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, Linux 5.6).
 UniqueFd open_beneath(int directory, const Path& path, int flags, mode_t mode = 0);
 
+/// Creates `path`, which must not exist, without syncing it: for files of a checkpoint in the making,
+/// which are all synced before it gets its name.
+void write_new_file(const Path& path, std::string_view text, mode_t mode);
+
 /// Creates `path` with exactly this content in one step: a temporary file in the same directory,
 /// fsync, rename, fsync of the directory. Replaces an existing file.
 void write_file_atomically(const Path& path, std::string_view text, mode_t mode);
 
 /// fsync; `what` names the file in errors.
 void sync_fd(int fd, std::string_view what);
+
+/// Has the kernel begin to write the files of a folder to disk, and does not wait for it.
+void start_writing_back(const Path& folder);
 
 /// syncfs: everything written so far to the file system that holds `directory`.
 void sync_file_system(int directory, std::string_view what);

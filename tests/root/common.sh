@@ -96,7 +96,8 @@ container_cgroups() { find /sys/fs/cgroup -type d -name "$1" 2>/dev/null || true
 # pid:starttime, for the pid may be another process's later
 process_identity() {
     local stat
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    # Not $(<file): where that is not there, bash 5.2 ends the whole script.
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     # A zombie has nothing left to lose.
     [ "${stat%% *}" != Z ] || return 1

@@ -53,17 +53,31 @@ counter_is_not() { [ "$(counter_of "$1")" != "$2" ]; }
 
 # Goes on, all of it, from no earlier than LEAST; nothing stopped, frozen, or started anew.
 assert_runs() { # LEAST
-    local pid state file
+    local pid file
     for file in "${COUNTERS[@]}"; do
         wait_for 10 "$TARGET to count in $file" counter_is_not "$file" "$(counter_of "$file")"
     done
     check_ge "$(count)" "$1" "counter of $TARGET"
     check_eq "$(field nonce "$(<"${COUNTERS[0]}")")" "$NONCE" "nonce of $TARGET"
+    # CRIU itself is in the container's cgroup for a moment after a restore.
+    wait_for 10 "nothing but the tasks of $TARGET" only_its_tasks
     for pid in $(target_pids); do
-        state=$(sed -n 's/^State:\t//p' "/proc/$pid/status")
-        [[ $state != [tTDZ]* ]] || wait_for 5 "task $pid is $state" eval "! grep -q '^State:.[tTDZ]' /proc/$pid/status"
-        check_eq "$(sed -n 's/^TracerPid:\t//p' "/proc/$pid/status")" 0 "tracer of $pid"
+        wait_for 5 "task $pid to be neither stopped nor traced: $(head -n 9 "/proc/$pid/status" 2>/dev/null | tr '\n' ' ')" is_let_go "$pid"
     done
+}
+
+only_its_tasks() {
+    if [ -n "$ID" ]; then
+        [ "$(container_tasks "$ID" | wc -l)" = 1 ]
+    else
+        [ "$(pgrep -f "$WORK/tree" | sort | xargs)" = "$(printf '%s\n' "${TREE[@]}" | sort | xargs)" ]
+    fi
+}
+
+is_let_go() { # PID
+    local status
+    status=$(cat "/proc/$1/status" 2>/dev/null) || return 0
+    [[ ! $status =~ State:.[tTD] && $status =~ TracerPid:.0 ]]
 }
 
 # with_fault AT [NAME=VALUE...] -- ARG...: runs stasis with a fault; its exit code is in $CODE.

@@ -12,7 +12,12 @@ restore_fault() {
     with_fault "$at" "FAULT_KILL=$victims" -- restore "$TARGET" "$@"
     assert_store
     check_eq "$(state_of "$STOP")" sealed "the checkpoint after a restore that failed"
-    if target_alive; then
+    if [ -n "${HALF_MADE:-}" ]; then
+        # Nobody was left to clear it away, and its runtime takes it for running.
+        expect_exit 5 stasis restore "$TARGET"
+        expect_exit 0 stasis restore "$TARGET" --replace
+        outcome="restored from $STOP with --replace"
+    elif target_alive; then
         [[ $CODE =~ ^(0|137)$ ]] || fail "exit code $CODE, and the target runs: $ERR"
         outcome="target runs"
     else
@@ -48,6 +53,7 @@ for at in start:asked end:asked; do
     for victim in criu stasis; do restore_fault "$victim" "$at"; done
 done
 for at in setup-namespaces:asked post-restore:asked; do restore_fault "stasis runc criu" "$at"; done
+HALF_MADE=yes restore_fault "stasis runc criu" pre-resume:asked
 expect_exit 0 stasis restore "$TARGET"
 rc delete --force "$ID"
 
@@ -61,6 +67,21 @@ done
 for at in start:asked end:asked; do
     for victim in criu stasis; do restore_fault "$victim" "$at"; done
 done
+restore_fault "stasis criu" pre-restore:asked
+HALF_MADE=yes restore_fault "stasis criu" post-restore:asked
+
+echo "== while the running target is replaced"
 expect_exit 0 stasis restore "$TARGET"
-track_tree
-faults_total 40
+for fault in "criu start:asked" "criu post-restore:asked" "stasis pre-restore:asked"; do
+    AT_STOP=$(count)
+    expect_exit 0 stasis stateful-stop "$TARGET"
+    expect_exit 0 stasis restore "$TARGET"
+    with_fault "${fault#* }" "FAULT_KILL=${fault% *}" -- restore "$TARGET" --replace
+    [[ $CODE =~ ^(7|137)$ ]] || fail "exit code $CODE: $ERR"
+    expect_exit 0 stasis restore "$TARGET"
+    track_tree
+    assert_runs "$AT_STOP"
+    fault_says "restored from $(newest_stop)"
+done
+assert_no_leftovers
+faults_total 50

@@ -7,7 +7,7 @@
 
 code_of() { if [ "$1" = INT ]; then echo 130; else echo 143; fi; } # SIGNAL
 
-given_up() { # STASIS-ARG...: by $1, with exit code $2
+given_up() { # CODE LEAST
     local code=$1 before=$2
     check_eq "$CODE" "$code" "exit code ($ERR)"
     assert_runs "$before"
@@ -29,8 +29,9 @@ timeout_in_dump() { # AT COMMAND...
     local before
     before=$(count)
     with_fault "$1" "FAULT_DO=sleep 4.5" -- --timeout 4 "${@:2}"
-    given_up 1 "$before"
+    VICTIM="the deadline passed"
     grep -q -- --timeout <<<"$ERR" || fail "the timeout is not named: $ERR"
+    given_up 1 "$before"
 }
 
 signal_in_restore() { # SIGNAL AT

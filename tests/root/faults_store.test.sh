@@ -16,6 +16,7 @@ small_store() { # SIZE
 
 no_small_store() {
     ! mountpoint -q "$SMALL" || umount "$SMALL"
+    rm -rf --one-file-system "$SMALL" # where it was unmounted, the next run wrote into the folder below
     STASIS_STORE=$REAL_STORE
 }
 
@@ -64,11 +65,11 @@ for command in "snapshot $TARGET struck" "stateful-stop $TARGET"; do
     # shellcheck disable=SC2086
     {
         small_store 32M
-        store_fault "no space for images" pre-dump:answered "$fill" 'No space|[Ss]pace' $command
+        store_fault "no space for images" pre-dump:answered "$fill" '[Nn]o space left' $command
         small_store 32M
-        store_fault "no space for the second pass" pre-dump:answered "head -c 40M /dev/urandom >$BUNDLE/rootfs/data/grown" 'No space' $command
+        store_fault "no space for the second pass" pre-dump:answered "head -c 40M /dev/urandom >$BUNDLE/rootfs/data/grown" '[Nn]o space left' $command
         small_store 32M
-        store_fault "no space to seal" post-dump:asked "$fill" 'No space' $command
+        store_fault "no space to seal" post-dump:asked "$fill" '[Nn]o space left' $command
     }
 done
 

@@ -84,7 +84,9 @@ void write(const Path& path, const std::string& text) {
 std::string read(const Path& path) {
     std::ifstream stream(path, std::ios::binary);
     if (!stream) throw std::runtime_error("cannot read " + path.string());
-    return {std::istreambuf_iterator<char>(stream), {}};
+    std::ostringstream text;
+    if (std::filesystem::file_size(path) > 0) text << stream.rdbuf();
+    return text.str();
 }
 
 void flip(const Path& path, std::size_t position) {
@@ -124,6 +126,12 @@ std::vector<std::string> own_descriptors() {
         if (entry->d_name[0] != '.' && std::atoi(entry->d_name) != ::dirfd(folder)) numbers.emplace_back(entry->d_name);
     (void)::closedir(folder);
     std::sort(numbers.begin(), numbers.end());
+    return numbers;
+}
+
+std::vector<std::string> inherited_descriptors() {
+    std::vector<std::string> numbers = own_descriptors();
+    std::erase_if(numbers, [](const std::string& number) { return (::fcntl(std::stoi(number), F_GETFD) & FD_CLOEXEC) != 0; });
     return numbers;
 }
 

@@ -55,6 +55,8 @@ bool contains(const std::string& text, const std::string& part);
 
 /// Numbers of our own open descriptors.
 std::vector<std::string> own_descriptors();
+/// Those among them that a child gets as well: what our own starter left open.
+std::vector<std::string> inherited_descriptors();
 
 /// Sets or (empty value) unsets a variable, and puts it back.
 class Environment {

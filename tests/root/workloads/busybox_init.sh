@@ -38,7 +38,7 @@ sessions() {
     for pid in $(container_tasks "$ID"); do
         awk '/^Name:/ { name = $2 }
              /^NSpid:/ { pid = $NF } /^NSpgid:/ { group = $NF } /^NSsid:/ { session = $NF }
-             END { if (name ~ /init|counter|slow|pty|sh/) print name ":" pid ":" group ":" session }' \
+             END { if (pid == group && name ~ /init|counter|slow|pty|sh/) print name ":" pid ":" group ":" session }' \
             "/proc/$pid/status" 2>/dev/null || true
     done | sort | tr '\n' ' '
 }
