@@ -31,6 +31,14 @@ void unlink_below(const Path& root, const std::string& path) {
     if (::lstat(whole.c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) (void)::unlink(whole.c_str());
 }
 
+/// Takes a path, and all that lies below it, out of a map by paths.
+template <typename Map>
+void forget(Map& map, const std::string& path) {
+    constexpr char kAfterSlash = '/' + 1;
+    map.erase(path);
+    map.erase(map.lower_bound(path + "/"), map.lower_bound(path + kAfterSlash));
+}
+
 }  // namespace
 
 TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd)
@@ -56,7 +64,7 @@ void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
         if (record == parent_->records.end() || ::lstat((parent_->folder / path).c_str(), &earlier) < 0 ||
             earlier.st_ino != info.st_ino || earlier.st_dev != info.st_dev)
             return std::nullopt;
-        shared_bytes_ += record->second.size;
+        shared_[path] = record->second.size;
         return record->second;
     };
     records_ = sys::record_tree(to_, interrupts, known);
@@ -66,13 +74,14 @@ void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts
     const Changes changes = compare(from_, to_, first_pass_began_, written, records_, interrupts);
     for (const std::string& path : changes.remove) {
         sys::remove_tree(to_ / path);
-        records_.erase(path);
-        std::erase_if(records_, [&](const auto& entry) { return entry.first.starts_with(path + "/"); });
+        forget(records_, path);
+        forget(shared_, path);
     }
     if (changes.copy.empty()) return;
     for (const std::string& path : changes.copy) {
         unlink_below(to_, path);
         records_.erase(path);
+        shared_.erase(path);
     }
     copy_entries(from_, to_, changes.copy, interrupts);
     for (const std::string& path : changes.copy) {
@@ -81,6 +90,12 @@ void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts
         if (const std::optional<FileRecord> record = sys::record_of(folder.get(), whole.filename()))
             records_[path] = *record;
     }
+}
+
+std::uint64_t TreeCopy::shared_bytes() const {
+    std::uint64_t total = 0;
+    for (const auto& [path, size] : shared_) total += size;
+    return total;
 }
 
 }  // namespace stasis::fs

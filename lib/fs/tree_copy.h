@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,7 +36,7 @@ class TreeCopy {
     /// Checksums of the copy, complete after the second pass.
     const FileRecords& records() const { return records_; }
     /// Bytes of files that share their inode with the parent's.
-    std::uint64_t shared_bytes() const { return shared_bytes_; }
+    std::uint64_t shared_bytes() const;
 
   private:
     Path from_;
@@ -45,7 +46,7 @@ class TreeCopy {
     timespec first_pass_began_{};
     std::optional<Rsync> first_pass_;
     FileRecords records_;
-    std::uint64_t shared_bytes_ = 0;
+    std::map<std::string, std::uint64_t> shared_;  ///< sizes of the files that share their inode with the parent's
 };
 
 }  // namespace stasis::fs

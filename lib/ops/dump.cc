@@ -92,6 +92,11 @@ class FileCapture {
     void add_volume(const store::Volume& volume, const Path& folder, int lock_fd) {
         volumes_.emplace_back(volume, fs::TreeCopy(volume.source, folder / volume.folder, std::nullopt, lock_fd));
     }
+    /// Ends copying that is still going on.
+    void stop() {
+        rootfs_.reset();
+        volumes_.clear();
+    }
     void start_first_pass() {
         if (rootfs_) rootfs_->start_first_pass();
         for (auto& [volume, copy] : volumes_) copy.start_first_pass();
@@ -167,6 +172,7 @@ class Dump {
             prepare(target, described, seen, criu, partial);
             freeze_and_dump(described, seen, criu, partial, settlement);
         } catch (Error& error) {
+            files_.stop();  // nothing may write into what is about to be removed
             if (!partial.sealed()) keep_log(error, partial);
             throw;
         }
@@ -293,8 +299,9 @@ class Dump {
             if (event.script == "post-dump") while_frozen(described, partial);
         };
         try {
-            const criu::DumpTimes times =
-                criu::dump(criu, options, folders.logs() / kLogName, on_event, context_.interrupts, lock_fd_);
+            // By the descriptor: a seal renames the folder while CRIU is still at work.
+            const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
+            const criu::DumpTimes times = criu::dump(criu, options, log, on_event, context_.interrupts, lock_fd_);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
             after_failure(error, seen, partial, settlement);

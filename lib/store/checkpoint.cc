@@ -179,7 +179,8 @@ Manifest read_manifest(const Location& location) {
     if (!is_there(location.path())) throw Error(Kind::not_found, "there is no checkpoint '" + where + "'");
     try {
         const sys::UniqueFd root = sys::open_path(location.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        const sys::UniqueFd file = sys::open_beneath(root.get(), "manifest.json", O_RDONLY);
+        // Whatever else bears that name, a FIFO above all, must not make us wait.
+        const sys::UniqueFd file = sys::open_beneath(root.get(), "manifest.json", O_RDONLY | O_NONBLOCK);
         return parse_manifest(sys::read_all(file.get(), where), where);
     } catch (Error& error) {
         error.kind(Kind::damaged);

@@ -99,6 +99,8 @@ Child Child::start(const Command& command) {
 
 Child::~Child() {
     if (pid_ <= 0) return;
+    // With what it has started itself, where it leads a group (rsync is three processes).
+    (void)::kill(-pid_, SIGKILL);
     signal(SIGKILL);
     (void)wait();
 }

@@ -159,8 +159,14 @@ std::optional<std::string> read_link(const Path& path) {
 }
 
 void remove_tree(const Path& path) {
+    // A process that was just killed may still have made one entry more.
+    constexpr int kAttempts = 3;
     std::error_code error;
-    std::filesystem::remove_all(path, error);
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        error.clear();
+        std::filesystem::remove_all(path, error);
+        if (error != std::errc::directory_not_empty) break;
+    }
     if (error) throw system_error(error.value(), "remove '" + path.string() + "'");
 }
 

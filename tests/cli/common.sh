@@ -60,7 +60,7 @@ expect() {
     shift
     "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || code=$?
     OUT=$(<"$WORK/out") ERR=$(<"$WORK/err")
-    [ "$code" = "$expected" ] || fail "exit code $code, expected $expected: $*
+    [ "$code" = "$expected" ] || fail "exit code $code, expected $expected: $* (CRIU plays '$FAKE_CRIU_SCRIPT')
 --- stdout
 $OUT
 --- stderr

@@ -123,11 +123,11 @@ echo '{"format": 9000000000000000000000}' >"$BAD/manifest.json"
 manifest damaged .
 rm "$BAD/manifest.json"
 manifest damaged .
-mkdir "$WORK/folder" && rm "$BAD/manifest.json" && mkdir "$BAD/manifest.json"
+rm "$BAD/manifest.json" && mkdir "$BAD/manifest.json"
 refused 6 . restore "$TARGET" bad --replace
 rmdir "$BAD/manifest.json"
 mkfifo "$BAD/manifest.json"
-refused 6 . --timeout 10 restore "$TARGET" bad --replace
+refused 6 . restore "$TARGET" bad --replace
 rm "$BAD/manifest.json"
 cp "$WORK/manifest.json" "$BAD/manifest.json"
 
@@ -137,8 +137,8 @@ rm "$STASIS_STORE/runc/$ID/worse/manifest.json"
 expect_exit 0 stasis list "$TARGET"
 expect_exit 0 stasis snapshot "$TARGET" beside
 expect_exit 0 stasis delete "$TARGET" worse beside
-check_eq "$(checkpoints)" "bad sealed snapshot
-good sealed snapshot" "what is left"
+check_eq "$(checkpoints)" "good sealed snapshot
+bad sealed snapshot" "what is left"
 expect_exit 0 stasis verify "$TARGET" good
 
 echo "== back to what is whole"
