@@ -82,7 +82,8 @@ class Restore {
         const store::Manifest& manifest = choice_.manifest;
         std::vector<std::string> problems;
         const Host host = this_host();
-        if (manifest.runtime != target_.runtime())
+        // Its files belong to that one, which may run.
+        if (manifest.target() != target_.text())
             problems.push_back("it is a checkpoint of '" + manifest.target() + "'");
         if (host.architecture != manifest.architecture)
             problems.push_back("it was made on " + manifest.architecture + ", this is " + host.architecture);
