@@ -34,11 +34,22 @@ std::vector<std::string> names_in(int directory) {
     return sys::list_directory("/proc/self/fd/" + std::to_string(directory));
 }
 
+/// What vanishes meanwhile is left out.
+void look_at_folders(int directory, const std::string& prefix, std::map<std::string, ino_t>& folders) {
+    for (const std::string& name : names_in(directory)) {
+        const sys::UniqueFd inner(
+            ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        if (!inner) continue;
+        folders[prefix + name] = status_of(inner.get(), prefix + name).st_ino;
+        look_at_folders(inner.get(), prefix + name + "/", folders);
+    }
+}
+
 class Comparison {
   public:
-    Comparison(timespec since, const std::set<std::string>& written, const FileRecords& records,
+    Comparison(const Before& before, const std::set<std::string>& written, const FileRecords& records,
                sys::Interrupts& interrupts)
-        : since_(since), written_(written), records_(records), interrupts_(interrupts) {}
+        : before_(before), written_(written), records_(records), interrupts_(interrupts) {}
 
     void folder(int original, int copy, const std::string& prefix) {
         interrupts_.check();
@@ -52,7 +63,7 @@ class Comparison {
 
     /// A name of a changed inode takes its other names along, so that they stay one file.
     Changes take(const struct stat& original, const struct stat& copy) {
-        if (attributes(original) != attributes(copy) || not_before(original.st_ctim, since_)) changed_.insert(".");
+        if (attributes(original) != attributes(copy) || not_before(original.st_ctim, before_.time)) changed_.insert(".");
         for (const auto& [inode, names] : links_) {
             const bool changed = std::any_of(names.begin(), names.end(),
                                              [&](const std::string& name) { return changed_.contains(name); });
@@ -71,24 +82,32 @@ class Comparison {
         if (::fstatat(original, name.c_str(), &from, AT_SYMLINK_NOFOLLOW) < 0)
             throw system_error(errno, "look at '" + path + "'");
         const bool copied = ::fstatat(copy, name.c_str(), &to, AT_SYMLINK_NOFOLLOW) == 0;
-        const bool same_type = copied && (from.st_mode & S_IFMT) == (to.st_mode & S_IFMT);
-        if (copied && !same_type) result_.remove.push_back(path);
-        if (!same_type || differs(original, name, path, from, to)) changed_.insert(path);
+        const bool same = copied && is_same(path, from, to);
+        if (copied && !same) result_.remove.push_back(path);
+        if (!same || differs(original, name, path, from, to)) changed_.insert(path);
         if (!S_ISDIR(from.st_mode)) {
             if (from.st_nlink > 1) links_[from.st_ino].push_back(path);
             return;
         }
         if (from.st_dev != device) return;  // another file system: rsync stays out as well
         const sys::UniqueFd inner = sys::open_at(original, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (same_type)
+        if (same)
             folder(inner.get(), sys::open_at(copy, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), path + "/");
         else
             everything_below(inner.get(), path + "/", from.st_dev);
     }
 
+    /// The copy is one of this very entry, as it is now or as it was.
+    bool is_same(const std::string& path, const struct stat& from, const struct stat& to) const {
+        if ((from.st_mode & S_IFMT) != (to.st_mode & S_IFMT)) return false;
+        if (!S_ISDIR(from.st_mode)) return true;
+        const auto known = before_.folders.find(path);
+        return known != before_.folders.end() && known->second == from.st_ino;
+    }
+
     bool differs(int original, const std::string& name, const std::string& path, const struct stat& from,
                  const struct stat& to) const {
-        if (attributes(from) != attributes(to) || not_before(from.st_ctim, since_)) return true;
+        if (attributes(from) != attributes(to) || not_before(from.st_ctim, before_.time)) return true;
         if (!S_ISREG(from.st_mode) || !written_.contains(path)) return false;
         const auto known = records_.find(path);
         return known == records_.end() || sys::record_of(original, name) != known->second;
@@ -106,7 +125,7 @@ class Comparison {
         }
     }
 
-    timespec since_;
+    const Before& before_;
     const std::set<std::string>& written_;
     const FileRecords& records_;
     sys::Interrupts& interrupts_;
@@ -117,11 +136,19 @@ class Comparison {
 
 }  // namespace
 
-Changes compare(const Path& original, const Path& copy, timespec since, const std::set<std::string>& written,
+Before Before::look(const Path& tree) {
+    Before before;
+    (void)clock_gettime(CLOCK_REALTIME, &before.time);
+    before.time.tv_sec -= 1;
+    look_at_folders(sys::open_path(tree, O_RDONLY | O_DIRECTORY).get(), "", before.folders);
+    return before;
+}
+
+Changes compare(const Path& original, const Path& copy, const Before& before, const std::set<std::string>& written,
                 const FileRecords& records, sys::Interrupts& interrupts) {
     const sys::UniqueFd from = sys::open_path(original, O_RDONLY | O_DIRECTORY);
     const sys::UniqueFd to = sys::open_path(copy, O_RDONLY | O_DIRECTORY);
-    Comparison comparison(since, written, records, interrupts);
+    Comparison comparison(before, written, records, interrupts);
     comparison.folder(from.get(), to.get(), "");
     return comparison.take(status_of(from.get(), original), status_of(to.get(), copy));
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <ctime>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,11 +22,22 @@ struct Changes {
     std::vector<std::string> remove;  ///< no longer in the original, parents before children
 };
 
+/// What is known of a live tree from before it was copied.
+struct Before {
+    timespec time{};                       ///< whatever changes an inode from here on has a later ctime
+    std::map<std::string, ino_t> folders;  ///< inodes of all folders, by relative path
+
+    /// Looks at a tree that may change meanwhile. File systems stamp with a clock that lags by up to a
+    /// tick: the time is a second ago, which costs only that what changed in it is copied twice.
+    static Before look(const Path& tree);
+};
+
 /// Compares a tree with its copy, entry by entry, by type, owner, mode, size and times.
-/// An entry whose inode changed at or after `since` counts as different whatever its other
-/// attributes say: ctime also moves with extended attributes, ACLs and links, and can't be set back.
+/// An entry whose inode changed since `before` counts as different whatever its other attributes
+/// say: ctime also moves with extended attributes, ACLs and links, and can't be set back. A folder
+/// that is another one than before was renamed to here, and so is all that lies in it.
 /// Files in `written` are compared by content with `records`, the checksums of the copy.
-Changes compare(const Path& original, const Path& copy, timespec since, const std::set<std::string>& written,
+Changes compare(const Path& original, const Path& copy, const Before& before, const std::set<std::string>& written,
                 const FileRecords& records, sys::Interrupts& interrupts);
 
 }  // namespace stasis::fs

@@ -2,12 +2,15 @@
 
 #include <linux/magic.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <map>
+#include <set>
 #include <sstream>
 #include <string_view>
 
@@ -83,6 +86,29 @@ void unmount_overlay(const RootfsPlan& plan) {
             .hint("something still uses it: `fuser -vm " + plan.path.string() + "` names it");
 }
 
+/// rsync makes names of one file in `kept` names of one file again, but leaves together what was
+/// linked later: a write to one name would then show under the other. Such names are taken away.
+void unlink_later_links(const Path& tree, const Path& kept) {
+    struct stat top {};
+    if (::lstat(tree.c_str(), &top) < 0) throw system_error(errno, "look at '" + tree.string() + "'");
+    std::map<ino_t, std::vector<Path>> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(tree)) {
+        struct stat info {};
+        if (::lstat(entry.path().c_str(), &info) == 0 && !S_ISDIR(info.st_mode) && info.st_nlink > 1 &&
+            info.st_dev == top.st_dev)  // rsync stays out of other file systems as well
+            files[info.st_ino].push_back(entry.path());
+    }
+    for (const auto& [inode, names] : files) {
+        std::set<ino_t> kept_as;
+        for (const Path& name : names) {
+            struct stat info {};
+            if (::lstat((kept / name.lexically_relative(tree)).c_str(), &info) == 0) kept_as.insert(info.st_ino);
+        }
+        if (kept_as.size() > 1)
+            for (const Path& name : names) std::filesystem::remove(name);
+    }
+}
+
 }  // namespace
 
 std::string to_string(Backend backend) {
@@ -140,6 +166,7 @@ void restore_rootfs(const RootfsPlan& plan, const Path& kept, sys::Interrupts& i
         std::filesystem::create_directories(overlay_option(plan.mount_options, "workdir"));
     }
     std::filesystem::create_directories(plan.source);
+    unlink_later_links(plan.source, kept);
     RsyncJob job{kept, plan.source};
     job.exact = true;
     rsync(job, interrupts);

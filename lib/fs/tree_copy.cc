@@ -12,17 +12,6 @@
 namespace stasis::fs {
 namespace {
 
-/// File systems stamp with a clock that lags by up to a tick; a generous margin costs only that
-/// files changed in this time before the first pass are copied twice.
-constexpr time_t kMarginSeconds = 1;
-
-timespec now_with_margin() {
-    timespec now{};
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    now.tv_sec -= kMarginSeconds;
-    return now;
-}
-
 /// Everything at `path` below `root` but for folders that stay: a new inode is made for each, so
 /// that nothing is ever changed in place in a file that an earlier checkpoint shares.
 void unlink_below(const Path& root, const std::string& path) {
@@ -45,7 +34,7 @@ TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd
     : from_(std::move(from)), to_(std::move(to)), parent_(std::move(parent)), lock_fd_(lock_fd) {}
 
 void TreeCopy::start_first_pass() {
-    first_pass_began_ = now_with_margin();
+    before_ = Before::look(from_);
     sys::make_directory(to_, 0700);
     RsyncJob job{from_, to_};
     if (parent_) job.link_to = parent_->folder;
@@ -71,7 +60,7 @@ void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
 }
 
 void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
-    const Changes changes = compare(from_, to_, first_pass_began_, written, records_, interrupts);
+    const Changes changes = compare(from_, to_, before_, written, records_, interrupts);
     for (const std::string& path : changes.remove) {
         sys::remove_tree(to_ / path);
         forget(records_, path);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "lib/base/file_record.h"
+#include "lib/fs/changes.h"
 #include "lib/fs/rsync.h"
 
 namespace stasis::fs {
@@ -43,7 +44,7 @@ class TreeCopy {
     Path to_;
     std::optional<Parent> parent_;
     int lock_fd_;
-    timespec first_pass_began_{};
+    Before before_;
     std::optional<Rsync> first_pass_;
     FileRecords records_;
     std::map<std::string, std::uint64_t> shared_;  ///< sizes of the files that share their inode with the parent's

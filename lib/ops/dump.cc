@@ -186,10 +186,18 @@ class Dump {
             context_.progress.warn(fmt::format("pid {} ({}) is left out of the checkpoint", stranger.id.pid, stranger.command));
     }
 
-    /// A run that was killed together with its CRIU could not put the target right itself.
+    /// A run that was killed together with its CRIU could not put the target right itself. It may have
+    /// sealed a stop state by then, the newest; where that was restored since, nothing is left to do.
     void settle_interrupted(const Target& target, const Settlement& settlement) const {
         for (const store::Folders& remains : context_.store.interrupted(target.runtime(), target.container))
             (void)settlement.settle(remains.logs() / kLogName, false);
+        const std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
+        const auto stop = std::find_if(entries.rbegin(), entries.rend(), [](const store::Entry& entry) {
+            return entry.found.manifest && entry.found.manifest->kind == "stop";
+        });
+        if (stop == entries.rend()) return;
+        const store::Location sealed = context_.store.location(target.runtime(), target.container, stop->checkpoint);
+        (void)settlement.settle(store::Folders{sealed.path()}.logs() / kLogName, false);
     }
 
     store::Location place(const Target& target) const {

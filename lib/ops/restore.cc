@@ -89,6 +89,11 @@ class Restore {
             problems.push_back("it was made on " + manifest.architecture + ", this is " + host.architecture);
         if (criu_.version < criu::Version::parse(manifest.criu_version))
             problems.push_back("it was made by CRIU " + manifest.criu_version + ", here is CRIU " + criu_.version.text());
+        for (const std::string& folder : {manifest.rootfs.path, manifest.rootfs.source})
+            if (!folder.empty() && std::filesystem::is_symlink(std::filesystem::symlink_status(folder))) {
+                problems.push_back("'" + folder + "', where its files belong, is a symbolic link now");
+                break;
+            }
         for (std::string& obstacle : target_.adapter->obstacles(plan_)) problems.push_back(std::move(obstacle));
         if (problems.empty()) return;
         throw Error(Kind::damaged, "the checkpoint '" + manifest.checkpoint + "' of '" + manifest.target() +

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kill -9 of stasis and of CRIU at every moment of a stateful-stop: afterwards the target
+# kill -9 of stasis, of CRIU, and of both, at every moment of a stateful-stop: afterwards the target
 # runs on, or a sealed checkpoint brings it back from where it was.
 . "$(dirname "$0")/common.sh"
 . "$TESTS_DIR/bundle.sh"
@@ -45,6 +45,7 @@ for at in $(moments start pre-dump network-lock query-ext-files post-dump end); 
     stop_fault stasis "$at"
     stop_fault criu "$at"
 done
+for at in network-lock:answered post-dump:asked post-dump:answered; do stop_fault "stasis criu" "$at"; done
 rc delete --force "$ID"
 
 tree_target
@@ -52,4 +53,5 @@ for at in $(moments start pre-dump query-ext-files post-dump end); do
     stop_fault stasis "$at"
     stop_fault criu "$at"
 done
+for at in query-ext-files:answered post-dump:answered; do stop_fault "stasis criu" "$at"; done
 faults_total 40
