@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
-#include "cmd/command.h"
+#include <fmt/format.h>
+
 #include "cmd/exit_code.h"
+#include "cmd/dump_options.h"
 #include "cmd/output.h"
 
 namespace stasis {
@@ -17,10 +19,9 @@ Json to_json(const ops::Finding& finding) {
             {"remedy", finding.ok ? "" : finding.remedy}};
 }
 
-int run_check(const Globals& globals, const std::string& target) {
+int check_host(const Globals& globals) {
     Session session(globals);
-    const std::vector<ops::Finding> findings =
-        target.empty() ? ops::check_host(session.context()) : ops::check_target(session.context(), target);
+    const std::vector<ops::Finding> findings = ops::check_host(session.context());
     const bool can = std::none_of(findings.begin(), findings.end(),
                                   [](const ops::Finding& finding) { return finding.required && !finding.ok; });
     if (globals.json) {
@@ -35,18 +36,69 @@ int run_check(const Globals& globals, const std::string& target) {
         }
         print_table(rows);
     }
-    if (can) return kOk;
-    return target.empty() ? kPrecondition : kFailed;
+    return can ? kOk : kPrecondition;
+}
+
+Json to_json(const ops::TargetCheck& check) {
+    Json blockers = Json::array();
+    for (const inspect::Blocker& blocker : check.found.seen.blockers)
+        blockers.push_back({{"id", blocker.id}, {"cause", blocker.cause}, {"remedy", blocker.remedy}});
+    return {{"target", check.target},
+            {"ok", blockers.empty()},
+            {"tasks", check.found.seen.tasks.size()},
+            {"memory_bytes", check.found.seen.memory_bytes},
+            {"look_us", check.look_us},
+            {"blockers", blockers},
+            {"warnings", stasis::to_json(check.found.seen.warnings)},
+            {"options", stasis::to_json(check.found.options)}};
+}
+
+void print_check(const ops::TargetCheck& check, bool explain) {
+    const inspect::Look& seen = check.found.seen;
+    const std::string size = fmt::format("pid {}, {} task{}, {} of memory", check.found.described.init.pid, seen.tasks.size(),
+                                         seen.tasks.size() == 1 ? "" : "s", human_bytes(seen.memory_bytes));
+    if (seen.blockers.empty())
+        print_text(fmt::format("{} can be dumped: {}\n", check.target, size));
+    else
+        print_text(fmt::format("{} can't be dumped, for {} reason{}: {}\n", check.target, seen.blockers.size(),
+                               seen.blockers.size() == 1 ? "" : "s", size));
+    for (const inspect::Blocker& blocker : seen.blockers)
+        print_text(fmt::format("  {}: {}\n    → {}\n", blocker.id, blocker.cause, blocker.remedy));
+    for (const inspect::Warning& warning : seen.warnings) print_text(fmt::format("  warning: {}\n", warning.text));
+    if (explain) print_table(rows_of(check.found.options));
+}
+
+struct CheckOptions {
+    std::string target;
+    ops::Wishes wishes;
+    bool stop = false;
+    bool explain = false;
+};
+
+int check_target(const Globals& globals, CheckOptions& options) {
+    Session session(globals);
+    options.wishes.keeps_running = !options.stop;
+    const ops::TargetCheck check = ops::check_target(session.context(), options.target, options.wishes);
+    if (globals.json)
+        print_json(to_json(check));
+    else
+        print_check(check, options.explain);
+    return check.found.seen.blockers.empty() ? kOk : kFailed;
 }
 
 }  // namespace
 
 void add_check(CLI::App& parent, const Globals& globals, Run& run) {
-    const auto target = std::make_shared<std::string>();
+    const auto options = std::make_shared<CheckOptions>();
     CLI::App& command =
         *parent.add_subcommand("check", "Can this host, or this target, be dumped and restored? Freezes nothing of yours");
-    command.add_option("TARGET", *target, "Container or process tree (default: the host)");
-    command.callback([&globals, &run, target] { run = [&globals, target] { return run_check(globals, *target); }; });
+    command.add_option("TARGET", options->target, "Container or process tree (default: the host)");
+    add_wishes(command, options->wishes);
+    command.add_flag("--stop", options->stop, "Look as stateful-stop does, rather than snapshot");
+    command.add_flag("--explain", options->explain, "Print each CRIU option that would be chosen, and why");
+    command.callback([&globals, &run, options] {
+        run = [&globals, options] { return options->target.empty() ? check_host(globals) : check_target(globals, *options); };
+    });
 }
 
 }  // namespace stasis

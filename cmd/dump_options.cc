@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include "cmd/output.h"
+#include "lib/criu/options.h"
 
 namespace stasis {
 namespace {
 
-Json to_json(const ops::DumpReport& report) {
-    Json options = Json::array();
-    for (const Option& option : report.options)
-        options.push_back({{"key", option.key}, {"value", option.value}, {"reason", option.reason}});
+Json report_json(const ops::DumpReport& report) {
     return {{"target", report.target},
             {"checkpoint", report.checkpoint},
             {"kind", report.kind},
@@ -19,7 +17,8 @@ Json to_json(const ops::DumpReport& report) {
             {"criu_frozen_us", report.criu_frozen_us},
             {"total_us", report.total_us},
             {"bytes_written", report.bytes_written},
-            {"options", options}};
+            {"options", to_json(report.options)},
+            {"warnings", to_json(report.warnings)}};
 }
 
 std::string to_text(const ops::DumpReport& report) {
@@ -32,31 +31,71 @@ std::string to_text(const ops::DumpReport& report) {
 
 }  // namespace
 
-void add_dump_options(CLI::App& command, ops::DumpRequest& request, bool& explain) {
-    command.add_option("--dir", request.directory, "Write to this directory, which must not exist, instead of the store")
+void add_wishes(CLI::App& command, ops::Wishes& wishes) {
+    command.add_option("--dir", wishes.directory, "Write to this directory, which must not exist, instead of the store")
         ->type_name("DIR");
     command
         .add_option_function<std::string>(
-            "--rootfs", [&request](const std::string& mode) { request.keep_rootfs = mode == "auto"; },
+            "--rootfs", [&wishes](const std::string& mode) { wishes.keep_rootfs = mode == "auto"; },
             "Keep the root file system with the memory (auto), or leave that to you (none)")
         ->check(CLI::IsMember({"auto", "none"}))
         ->default_str("auto")
         ->type_name("auto|none");
+    command.add_flag("--drop-exec", wishes.drop_exec, "Leave out processes that were started into it with exec");
+    command
+        .add_option_function<std::string>(
+            "--tcp", [&wishes](const std::string& name) { wishes.tcp = inspect::tcp_from(name); },
+            "Open TCP connections are kept, closed at the restore, or a reason to refuse")
+        ->check(CLI::IsMember({"keep", "close", "fail"}))
+        ->default_str("keep")
+        ->type_name("keep|close|fail");
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--criu-option",
+            [&wishes](const std::vector<std::string>& texts) {
+                for (const std::string& text : texts) wishes.criu_options.push_back(criu::parse_option(text));
+            },
+            "An option of CRIU instead of the chosen one; KEY=no takes one away")
+        ->type_name("KEY[=VALUE]")
+        ->allow_extra_args(false)
+        ->take_all();
+}
+
+void add_dump_options(CLI::App& command, ops::DumpRequest& request, bool& explain) {
+    add_wishes(command, request.wishes);
     command.add_flag("--with-volumes", request.with_volumes, "Keep the volumes that are mounted into it as well");
-    command.add_flag("--drop-exec", request.drop_exec, "Leave out processes that were started into it with exec");
+    command.add_flag("--ignore-blockers", request.ignore_blockers,
+                     "Try it although the look says that it can't work; the target runs on when it fails");
     command.add_flag("--explain", explain, "Print each CRIU option that was chosen, and why");
+}
+
+Json to_json(const OptionList& options) {
+    Json list = Json::array();
+    for (const Option& option : options)
+        list.push_back({{"key", option.key}, {"value", option.value}, {"reason", option.reason}});
+    return list;
+}
+
+Json to_json(const std::vector<inspect::Warning>& warnings) {
+    Json list = Json::array();
+    for (const inspect::Warning& warning : warnings) list.push_back({{"id", warning.id}, {"text", warning.text}});
+    return list;
+}
+
+std::vector<std::vector<std::string>> rows_of(const OptionList& options) {
+    std::vector<std::vector<std::string>> rows;
+    for (const Option& option : options)
+        rows.push_back({"  --" + option.key + (option.value.empty() ? "" : " " + option.value), option.reason});
+    return rows;
 }
 
 Json run_dump(Session& session, const Globals& globals, const ops::DumpRequest& request, bool explain) {
     const ops::DumpReport report = ops::dump(session.context(), request);
     if (!globals.json) {
         print_text(to_text(report));
-        std::vector<std::vector<std::string>> rows;
-        for (const Option& option : report.options)
-            rows.push_back({"  --" + option.key + (option.value.empty() ? "" : " " + option.value), option.reason});
-        if (explain) print_table(rows);
+        if (explain) print_table(rows_of(report.options));
     }
-    return to_json(report);
+    return report_json(report);
 }
 
 }  // namespace stasis

@@ -14,7 +14,7 @@ struct StatefulStopOptions {
 int run_stateful_stop(const Globals& globals, StatefulStopOptions& options) {
     Session session(globals);
     options.request.kind = ops::DumpKind::stop;
-    if (options.request.directory && options.targets.size() > 1)
+    if (options.request.wishes.directory && options.targets.size() > 1)
         throw Error(Kind::usage, "--dir takes one target").hint("stop them one by one, each with a directory of its own");
     Json results = Json::array();
     for (const std::string& target : options.targets) {

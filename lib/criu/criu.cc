@@ -49,11 +49,20 @@ Error refused(const rpc::Response& response, const sys::Path& log, const std::st
     return Error(Kind::failed, "CRIU could not " + doing).details(lines).log(log);
 }
 
+/// May an interrupt be the answer to a notification? CRIU then rolls a dump back. A restore is beyond that:
+/// it goes on, and only a CRIU that says nothing more is ended.
+enum class Rollback { possible, impossible };
+
+/// How long after an interrupt CRIU may take to say something. A dump has to reach its next notification, and
+/// writing memory to a slow disk is the longest way there; a restore that breaks off has nothing to lose.
+std::chrono::seconds grace_for(Rollback rollback) { return std::chrono::seconds(rollback == Rollback::possible ? 60 : 2); }
+
 /// Sends `request`, serves notifications, returns the final response.
 class Conversation {
   public:
-    Conversation(Swrk& criu, sys::Path log, const OnEvent& on_event, sys::Interrupts& interrupts)
-        : criu_(criu), log_(std::move(log)), on_event_(on_event), interrupts_(interrupts) {}
+    Conversation(Swrk& criu, sys::Path log, const OnEvent& on_event, sys::Interrupts& interrupts,
+                 Rollback rollback = Rollback::possible)
+        : criu_(criu), log_(std::move(log)), on_event_(on_event), interrupts_(interrupts), rollback_(rollback) {}
 
     rpc::Response run(const rpc::Request& request, const std::string& doing) {
         criu_.send(request);
@@ -64,7 +73,7 @@ class Conversation {
     rpc::Response finish(rpc::RequestType asked, const std::string& doing) {
         std::string last = "at its start";
         for (;;) {
-            std::optional<Packet> packet = criu_.receive(interrupts_);
+            std::optional<Packet> packet = criu_.receive(interrupts_, grace_for(rollback_));
             if (!packet) {
                 if (refusal_) std::rethrow_exception(refusal_);
                 if (!committed_) interrupts_.check();
@@ -100,7 +109,7 @@ class Conversation {
             if (refusal_)
                 reply.set_notify_success(false);
             else {
-                if (!committed_) interrupts_.check();
+                if (!committed_ && rollback_ == Rollback::possible) interrupts_.check();
                 on_event_(event);
             }
         } catch (...) {
@@ -116,6 +125,7 @@ class Conversation {
     sys::Path log_;
     const OnEvent& on_event_;
     sys::Interrupts& interrupts_;
+    Rollback rollback_;
     std::exception_ptr refusal_;
     bool committed_ = false;
     Clock::time_point first_answer_;
@@ -197,7 +207,8 @@ pid_t restore(const Binary& criu, rpc::Options options, const sys::Path& log, co
     options.set_notify_scripts(true);
     *request.mutable_opts() = std::move(options);
     Swrk process = Swrk::start(criu.path, own_group);
-    return Conversation(process, log, on_event, interrupts).run(request, "restore the target").restore().pid();
+    Conversation conversation(process, log, on_event, interrupts, Rollback::impossible);
+    return conversation.run(request, "restore the target").restore().pid();
 }
 
 std::optional<DumpStats> read_dump_stats(const sys::Path& work) {

@@ -69,7 +69,8 @@ struct DumpTimes {
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
                sys::Interrupts& interrupts, int lock_fd = -1);
 
-/// Runs a RESTORE of a bare process tree; returns the pid of its root.
+/// Runs a RESTORE of a bare process tree; returns the pid of its root. After a signal or the deadline a CRIU
+/// that says nothing for two seconds more is ended: it hangs, on a file lock for example.
 pid_t restore(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
               sys::Interrupts& interrupts);
 

@@ -22,10 +22,6 @@ namespace {
 /// external mounts has one of some 100 kB.
 constexpr int kSendBuffer = 4 << 20;
 
-/// After a signal or the deadline CRIU gets this long to reach its next notification, where it
-/// is told to roll back. Writing memory to a slow disk is the longest way there.
-constexpr auto kGrace = std::chrono::seconds(60);
-
 constexpr auto kGoodbye = std::chrono::seconds(10);
 
 /// A CRIU that dies in a restore leaves half-made tasks that hold its socket: no end of file comes.
@@ -85,7 +81,7 @@ void Swrk::send(const rpc::Request& request) {
     }
 }
 
-bool Swrk::wait_readable(sys::Interrupts& interrupts) {
+bool Swrk::wait_readable(sys::Interrupts& interrupts, std::chrono::seconds grace) {
     Deadline give_up;
     for (;;) {
         int timeout = interrupts.poll_timeout_ms();
@@ -102,12 +98,12 @@ bool Swrk::wait_readable(sys::Interrupts& interrupts) {
         if (waits[0].revents != 0) return true;
         if (waits[2].revents != 0) return ::poll(waits.data(), 1, milliseconds(kLastWords)) == 1;
         if (give_up && Clock::now() >= *give_up) return false;
-        if (!give_up && interrupts.pending()) give_up = Clock::now() + kGrace;
+        if (!give_up && interrupts.pending()) give_up = Clock::now() + grace;
     }
 }
 
-std::optional<Packet> Swrk::receive(sys::Interrupts& interrupts) {
-    if (!wait_readable(interrupts)) {
+std::optional<Packet> Swrk::receive(sys::Interrupts& interrupts, std::chrono::seconds grace) {
+    if (!wait_readable(interrupts, grace)) {
         child_.signal(SIGTERM);
         return std::nullopt;
     }

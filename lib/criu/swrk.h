@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -37,14 +38,14 @@ class Swrk {
     /// The next message; nothing when CRIU closed the socket or died without an answer.
     /// Throws where the message can't be read. Waits without end, but when `interrupts` fires
     /// (signal or deadline) only `grace` more: then CRIU counts as hung and is ended.
-    std::optional<Packet> receive(sys::Interrupts& interrupts);
+    std::optional<Packet> receive(sys::Interrupts& interrupts, std::chrono::seconds grace);
 
     /// What CRIU printed on stdout and stderr: the only trace of an early death.
     std::string output() const;
 
   private:
     Swrk(sys::Child child, sys::UniqueFd socket, sys::UniqueFd output);
-    bool wait_readable(sys::Interrupts& interrupts);
+    bool wait_readable(sys::Interrupts& interrupts, std::chrono::seconds grace);
 
     sys::Child child_;
     sys::UniqueFd socket_;

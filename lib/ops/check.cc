@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
-#include "lib/inspect/look.h"
 #include "lib/ops/host.h"
 #include "lib/ops/selftest.h"
 #include "lib/ops/network_lock.h"
@@ -80,23 +79,13 @@ std::vector<Finding> check_host(Context& context) {
     return findings;
 }
 
-std::vector<Finding> check_target(Context& context, const std::string& name) {
+TargetCheck check_target(Context& context, const std::string& name, const Wishes& wishes) {
     require_root();
     const Target target = resolve(context, name);
-    const runtime::Description described = target.adapter->describe(target.container);
-    const inspect::Look seen = inspect::look(described.init, {has_nftables(), !described.lasting_network.empty()});
-    std::vector<Finding> findings;
-    findings.push_back({"target", true, true,
-                        fmt::format("{}: pid {}, {} tasks, {} MiB of memory", target.text(), described.init.pid,
-                                    seen.tasks.size(), seen.memory_bytes >> 20),
-                        ""});
-    for (const inspect::Blocker& blocker : seen.blockers)
-        findings.push_back({"blocker", false, true, blocker.cause, blocker.remedy});
-    for (const proc::Stat& stranger : seen.strangers)
-        findings.push_back({"exec", false, true,
-                            fmt::format("pid {} ({}) was started into the container from outside", stranger.id.pid, stranger.command),
-                            "end it, or leave it out with --drop-exec"});
-    return findings;
+    target.adapter->require_known(target.container);
+    const Clock::time_point began = Clock::now();
+    Examination found = examine(context, target, wishes);
+    return {target.text(), std::move(found), microseconds_between(began, Clock::now())};
 }
 
 }  // namespace stasis::ops

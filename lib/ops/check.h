@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/ops/context.h"
+#include "lib/ops/examine.h"
 
 namespace stasis::ops {
 
@@ -20,6 +20,11 @@ struct Finding {
 std::vector<Finding> check_host(Context& context);
 
 /// Can this target be dumped as it is? Looks only; freezes nothing.
-std::vector<Finding> check_target(Context& context, const std::string& target);
+struct TargetCheck {
+    std::string target;
+    Examination found;
+    long long look_us = 0;  ///< how long the look took
+};
+TargetCheck check_target(Context& context, const std::string& target, const Wishes& wishes);
 
 }  // namespace stasis::ops

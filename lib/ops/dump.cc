@@ -12,9 +12,7 @@
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
 #include "lib/fs/rootfs.h"
-#include "lib/inspect/look.h"
 #include "lib/ops/host.h"
-#include "lib/ops/network_lock.h"
 #include "lib/ops/settle.h"
 
 namespace stasis::ops {
@@ -27,42 +25,16 @@ constexpr int kFullLog = 4;
 constexpr int kShortLog = 2;
 constexpr std::size_t kManyTasks = 1000;
 
-/// What the images need beside the memory itself: tables, and the log.
-constexpr std::uint64_t kImageOverhead = 16 << 20;
-
 std::string kind_name(DumpKind kind) { return kind == DumpKind::stop ? "stop" : "snapshot"; }
 
 /// Refuses with everything that is in the way at once.
-void refuse_blocked(const Target& target, const inspect::Look& seen, const DumpRequest& request) {
+void refuse_blocked(const Target& target, const inspect::Blockers& blockers) {
+    if (blockers.empty()) return;
     std::vector<std::string> lines;
-    std::string remedy;
-    for (const inspect::Blocker& blocker : seen.blockers) {
-        lines.push_back(blocker.cause + " (" + blocker.remedy + ")");
-        remedy = blocker.remedy;
-    }
-    if (!seen.strangers.empty() && !request.drop_exec) {
-        for (const proc::Stat& stranger : seen.strangers)
-            lines.push_back(fmt::format("pid {} ({}) was started into the container from outside and would be missing",
-                                        stranger.id.pid, stranger.command));
-        remedy = "end these processes, or leave them out with --drop-exec";
-    }
-    if (lines.empty()) return;
+    for (const inspect::Blocker& blocker : blockers) lines.insert(lines.end(), {blocker.cause, "→ " + blocker.remedy});
     throw Error(Kind::failed, "'" + target.text() + "' can't be dumped as it is; nothing was touched")
         .details(lines)
-        .hint(lines.size() == 1 || seen.blockers.empty() ? remedy : "remove all of these causes first");
-}
-
-void refuse_without_room(const inspect::Look& seen, const Path& folder) {
-    const std::uint64_t needed = seen.memory_bytes + seen.memory_bytes / 20 + kImageOverhead;
-    const std::uint64_t there = sys::free_bytes(folder);
-    if (needed <= there) return;
-    throw Error(Kind::failed, fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left; nothing was touched",
-                                          needed >> 20, folder.string(), there >> 20))
-        .hint("free some space there, or name another store with --store or --dir");
-}
-
-inspect::LookOptions look_options(const runtime::Description& described) {
-    return {has_nftables(), !described.lasting_network.empty()};
+        .hint(fmt::format("put right what is listed, then try again; `stasis check {}` looks without dumping", target.text()));
 }
 
 /// CRIU's log lies where its images do: on a full file system it can't say so.
@@ -145,7 +117,7 @@ class FileCapture {
 /// One run of snapshot or stateful-stop, in the order of the story in the manual.
 class Dump {
   public:
-    Dump(Context& context, const DumpRequest& request) : context_(context), request_(request) {}
+    Dump(Context& context, DumpRequest request) : context_(context), request_(std::move(request)) {}
 
     DumpReport run() {
         began_ = Clock::now();
@@ -153,37 +125,36 @@ class Dump {
         target.adapter->require_known(target.container);
         const store::ContainerLock lock = context_.store.lock(target.runtime(), target.container);
 
-        criu::BinaryQuery criu_query = criu::BinaryQuery::start();
         context_.progress.step("looking at " + target.text());
-        const runtime::Description described = target.adapter->describe(target.container);
-        const inspect::Look seen = inspect::look(described.init, look_options(described));
-        refuse_blocked(target, seen, request_);
-        warn_of_dropped(seen);
+        request_.wishes.keeps_running = request_.kind == DumpKind::snapshot;
+        const Examination found = examine(context_, target, request_.wishes);
+        if (!request_.ignore_blockers) refuse_blocked(target, found.seen.blockers);
+        warn_of(found);
 
-        const Settlement settlement(described);
+        const Settlement settlement(found.described);
         settle_interrupted(target, settlement);
         const store::Location location = place(target);
-        refuse_without_room(seen, location.folder);
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
-            start_copying(described, partial, target);
-            const criu::Binary criu = criu_query.finish(context_.interrupts);
-            prepare(target, described, seen, criu, partial);
-            freeze_and_dump(described, seen, criu, partial, settlement);
+            start_copying(found.described, partial, target);
+            prepare(target, found, partial);
+            freeze_and_dump(found, partial, settlement);
         } catch (Error& error) {
             files_.stop();  // nothing may write into what is about to be removed
             if (!partial.sealed()) keep_log(error, partial);
             throw;
         }
-        if (!request_.directory) context_.store.clear_failures(target.runtime(), target.container);
+        if (!request_.wishes.directory) context_.store.clear_failures(target.runtime(), target.container);
         return report(target, location, partial);
     }
 
   private:
-    void warn_of_dropped(const inspect::Look& seen) {
-        for (const proc::Stat& stranger : seen.strangers)
-            context_.progress.warn(fmt::format("pid {} ({}) is left out of the checkpoint", stranger.id.pid, stranger.command));
+    void warn_of(const Examination& found) {
+        if (request_.ignore_blockers)
+            for (const inspect::Blocker& blocker : found.seen.blockers) context_.progress.warn("ignored: " + blocker.cause);
+        for (const inspect::Warning& warning : found.seen.warnings) context_.progress.warn(warning.text);
+        warnings_ = found.seen.warnings;
     }
 
     /// A run that was killed together with its CRIU could not put the target right itself. It may have
@@ -201,7 +172,7 @@ class Dump {
     }
 
     store::Location place(const Target& target) const {
-        if (request_.directory) return store::plain_location(*request_.directory);
+        if (request_.wishes.directory) return store::plain_location(*request_.wishes.directory);
         const std::string prefix = request_.kind == DumpKind::stop ? "stop-" : "";
         const std::string stem = request_.name.value_or(prefix + utc_stamp());
         std::string name = stem;
@@ -215,13 +186,13 @@ class Dump {
     }
 
     /// The manifest as far as it is known before the freeze, and the files beside the images.
-    void prepare(const Target& target, const runtime::Description& described, const inspect::Look& seen,
-                 const criu::Binary& criu, const store::Partial& partial) {
+    void prepare(const Target& target, const Examination& found, const store::Partial& partial) {
+        const runtime::Description& described = found.described;
         const Host host = this_host();
         manifest_.stasis_version = kVersion;
         manifest_.runtime = target.runtime();
         manifest_.container = target.container;
-        manifest_.checkpoint = request_.directory ? store::plain_location(*request_.directory).name
+        manifest_.checkpoint = request_.wishes.directory ? store::plain_location(*request_.wishes.directory).name
                                                   : partial.folders().root.stem().string();
         manifest_.kind = kind_name(request_.kind);
         manifest_.created = utc_now();
@@ -229,20 +200,18 @@ class Dump {
         manifest_.kernel = host.kernel;
         manifest_.architecture = host.architecture;
         manifest_.boot_id = host.boot_id;
-        manifest_.criu_version = criu.version.text();
-        manifest_.criu_options = seen.options;
-        manifest_.criu_options.insert(manifest_.criu_options.end(), described.options.begin(), described.options.end());
+        manifest_.criu_version = found.criu.version.text();
+        manifest_.criu_options = found.options;
         manifest_.runtime_details = described.details;
         manifest_.lasting_network = described.lasting_network;
-        for (const proc::Stat& task : seen.tasks) manifest_.tasks.push_back({task.id.pid, task.command});
+        for (const proc::Stat& task : found.seen.tasks) manifest_.tasks.push_back({task.id.pid, task.command});
         write_extra_files(described, partial.folders());
     }
 
     /// The copy of the files begins; it goes on while CRIU gets ready.
     void start_copying(const runtime::Description& described, const store::Partial& partial, const Target& target) {
-        if (request_.keep_rootfs && !described.rootfs.empty()) {
+        if (request_.wishes.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
-            refuse_store_inside(described.rootfs, partial.folders().root);
             const fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
             files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(target, plan), lock_fd_);
         }
@@ -257,17 +226,9 @@ class Dump {
         files_.start_first_pass();
     }
 
-    static void refuse_store_inside(const Path& rootfs, const Path& store) {
-        const Path relative = std::filesystem::weakly_canonical(store).lexically_relative(std::filesystem::weakly_canonical(rootfs));
-        if (!relative.empty() && *relative.begin() != "..")
-            throw Error(Kind::failed, "the checkpoint would lie inside the root file system that is being copied ('" +
-                                          rootfs.string() + "')")
-                .hint("name another store with --store or --dir");
-    }
-
     /// The newest checkpoint of this container whose root file system was copied from the same place.
     std::optional<fs::Parent> parent_of(const Target& target, const fs::RootfsPlan& plan) {
-        if (request_.directory) return std::nullopt;
+        if (request_.wishes.directory) return std::nullopt;
         std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
         for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
             const std::optional<store::Manifest>& manifest = entry->found.manifest;
@@ -286,8 +247,8 @@ class Dump {
     }
 
     /// The heart: CRIU freezes, dumps, and asks at `post-dump` whether the source may go.
-    void freeze_and_dump(const runtime::Description& described, const inspect::Look& seen, const criu::Binary& criu,
-                         store::Partial& partial, const Settlement& settlement) {
+    void freeze_and_dump(const Examination& found, store::Partial& partial, const Settlement& settlement) {
+        const runtime::Description& described = found.described;
         context_.progress.step("dumping");
         const store::Folders folders = partial.folders();
         const sys::UniqueFd images = sys::open_path(folders.images(), O_RDONLY | O_DIRECTORY);
@@ -296,10 +257,11 @@ class Dump {
         options.set_images_dir_fd(images.get());
         options.set_work_dir_fd(logs.get());
         options.set_log_file(kLogName);
-        options.set_log_level(seen.tasks.size() < kManyTasks ? kFullLog : kShortLog);
+        options.set_log_level(found.seen.tasks.size() < kManyTasks ? kFullLog : kShortLog);
         options.set_pid(described.init.pid);
         options.set_leave_running(request_.kind == DumpKind::snapshot);
-        criu::apply(manifest_.criu_options, criu.version, options);
+        criu::apply(manifest_.criu_options, found.criu.version, options);
+        set_configuration(folders, options);
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
         const auto on_event = [&](criu::Event& event) {
@@ -309,12 +271,21 @@ class Dump {
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
             const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
-            const criu::DumpTimes times = criu::dump(criu, options, log, on_event, context_.interrupts, lock_fd_);
+            const criu::DumpTimes times = criu::dump(found.criu, options, log, on_event, context_.interrupts, lock_fd_);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
-            after_failure(error, seen, partial, settlement);
+            after_failure(error, found.seen, partial, settlement);
         }
         if (request_.kind == DumpKind::snapshot) seal(partial);
+    }
+
+    /// What has no field in a request CRIU reads from a file.
+    void set_configuration(const store::Folders& folders, criu::rpc::Options& options) const {
+        const std::string text = criu::configuration(manifest_.criu_options);
+        if (text.empty()) return;
+        const Path file = folders.logs() / "criu.conf";
+        sys::write_new_file(file, text, 0600);
+        options.set_config_file(file);
     }
 
     void before_freeze(const store::Folders& folders) {
@@ -379,15 +350,17 @@ class Dump {
         report.total_us = microseconds_between(began_, Clock::now());
         report.bytes_written = manifest_.bytes() - files_.shared_bytes();
         report.options = manifest_.criu_options;
+        report.warnings = warnings_;
         return report;
     }
 
     Context& context_;
-    const DumpRequest& request_;
+    DumpRequest request_;
     Clock::time_point began_;
     store::Manifest manifest_;
     int lock_fd_ = -1;  ///< held on by children that still have to finish when we die
     int manifest_volumes_ = 0;
+    std::vector<inspect::Warning> warnings_;
     FileCapture files_;
     Clock::time_point frozen_since_;
     long long freeze_us_ = 0;

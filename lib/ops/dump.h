@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "lib/ops/context.h"
+#include "lib/ops/examine.h"
 
 namespace stasis::ops {
 
@@ -13,10 +13,9 @@ struct DumpRequest {
     std::string target;
     DumpKind kind = DumpKind::snapshot;
     std::optional<std::string> name;  ///< default: the time; for a stop "stop-<time>"
-    std::optional<Path> directory;    ///< --dir: a plain directory instead of the store
-    bool keep_rootfs = true;          ///< --rootfs auto|none
+    Wishes wishes;
     bool with_volumes = false;
-    bool drop_exec = false;           ///< go on although exec'd processes will be missing
+    bool ignore_blockers = false;  ///< dump although the look says that it can't work
 };
 
 struct DumpReport {
@@ -29,6 +28,7 @@ struct DumpReport {
     long long total_us = 0;
     std::uint64_t bytes_written = 0;
     OptionList options;
+    std::vector<inspect::Warning> warnings;
 };
 
 /// A checkpoint of a running target: `snapshot` leaves it running, `stop` ends it once its state

@@ -46,7 +46,7 @@ class Restore {
         context_.interrupts.check();
         unlock_interrupted();
 
-        // From here on things change; a signal no longer stops us half way.
+        // From here on things change: a signal no longer stops us half way, but for a CRIU that hangs.
         if (running) {
             context_.progress.step("killing the running " + target_.text());
             target_.adapter->kill(target_.container);
@@ -118,7 +118,7 @@ class Restore {
         restore_files(uninterrupted);
         context_.progress.step("restoring the processes");
         try {
-            return target_.adapter->restores() ? target_.adapter->restore(plan_).pid : restore_tree();
+            return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid : restore_tree();
         } catch (Error& error) {
             std::vector<std::string> lines = criu::causal_lines(plan_.logs / plan_.log_name);
             if (lines.empty()) lines = error.details();
@@ -156,10 +156,14 @@ class Restore {
         options.set_log_file(plan_.log_name);
         options.set_log_level(kFullLog);
         criu::apply(choice_.manifest.criu_options, criu_.version, options);
-        sys::Interrupts uninterrupted = sys::Interrupts::none();
+        if (const std::string text = criu::configuration(choice_.manifest.criu_options); !text.empty()) {
+            const Path file = plan_.logs / (plan_.log_name + ".conf");
+            sys::write_file_atomically(file, text, 0600);
+            options.set_config_file(file);
+        }
         const proc::Orphans orphans;
         try {
-            return criu::restore(criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, uninterrupted);
+            return criu::restore(criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, context_.interrupts);
         } catch (const Error&) {
             orphans.end_all();  // what a CRIU that died half way has made
             throw;

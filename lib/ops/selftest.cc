@@ -113,7 +113,8 @@ void run_selftest(const criu::Binary& criu, sys::Interrupts& interrupts) {
 
     const pid_t pid = child.pid();
     const std::optional<proc::Stat> stat = proc::read_stat(pid);
-    const OptionList chosen = inspect::look(stat->id, {has_nftables(), true}).options;
+    const inspect::Surroundings surroundings{has_nftables(), true, false, false, false, {}};
+    const OptionList chosen = inspect::look(stat->id, surroundings, inspect::Tcp::keep, interrupts).options;
     criu::rpc::Options dump = options_for(images, chosen, criu, "dump.log");
     dump.set_pid(pid);
     const criu::OnEvent ignore = [](criu::Event&) {};

@@ -47,22 +47,20 @@ std::vector<std::string> lines_of(const std::optional<std::string>& text) {
     return lines;
 }
 
-/// A process may end while we read it: what is gone counts as empty.
+/// A process may end while we read it: what is gone, or a zombie, counts as empty.
 std::vector<std::string> lines_of_process_file(pid_t pid, const std::string& name) {
     try {
         return lines_of(sys::read_file_if_exists(proc_path(pid, name)));
     } catch (const Error&) {
-        if (read_stat(pid)) throw;
+        if (const std::optional<Stat> stat = read_stat(pid); stat && stat->state != 'Z') throw;
         return {};
     }
 }
 
-}  // namespace
-
-std::optional<Stat> read_stat(pid_t pid) {
+std::optional<Stat> stat_from(pid_t pid, const Path& file) {
     std::optional<std::string> text;
     try {
-        text = sys::read_file_if_exists(proc_path(pid, "stat"));
+        text = sys::read_file_if_exists(file);
     } catch (const Error&) {
         return std::nullopt;  // it ended between open and read
     }
@@ -81,6 +79,39 @@ std::optional<Stat> read_stat(pid_t pid) {
     for (int i = 0; i < kFieldsBetweenTerminalAndStart; ++i) fields >> skipped;
     fields >> stat.id.start_time;
     return fields ? std::optional(stat) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Stat> read_stat(pid_t pid) { return stat_from(pid, proc_path(pid, "stat")); }
+
+std::vector<Stat> threads_of(pid_t pid) {
+    std::vector<Stat> result;
+    for (const std::string& name : sys::list_directory(proc_path(pid, "task")))
+        if (const std::optional<int> thread = parse_number(name))
+            if (const std::optional<Stat> stat = stat_from(*thread, proc_path(pid, "task/" + name + "/stat")))
+                result.push_back(*stat);
+    return result;
+}
+
+Status read_status(pid_t pid) {
+    Status status;
+    for (const std::string& line : lines_of_process_file(pid, "status")) {
+        std::istringstream fields(line);
+        std::string key;
+        std::uint64_t value = 0;
+        fields >> key >> value;
+        if (key == "TracerPid:") status.tracer = static_cast<pid_t>(value);
+        if (key == "Uid:") fields >> status.uid;  // the real one comes first
+        if (key == "Threads:") status.threads = static_cast<int>(value);
+        if (key == "RssAnon:" || key == "RssShmem:") status.memory_bytes += value * 1024;
+    }
+    return status;
+}
+
+std::string waits_in(pid_t pid) {
+    const std::vector<std::string> lines = lines_of_process_file(pid, "wchan");
+    return lines.empty() || lines.front() == "0" ? "" : lines.front();
 }
 
 bool is_alive(const Identity& id) {
@@ -188,17 +219,16 @@ std::vector<OpenFile> open_files(pid_t pid) {
 std::vector<FileMapping> file_mappings(pid_t pid) {
     std::vector<FileMapping> result;
     for (const std::string& line : lines_of_process_file(pid, "maps")) {
-        const std::size_t path = line.find('/');
-        if (path == std::string::npos) continue;
         FileMapping mapping;
         std::istringstream fields(line);
-        std::string permissions;
+        std::string permissions, offset, device, inode;
         char dash = 0;
-        fields >> std::hex >> mapping.start >> dash >> mapping.end >> permissions;
+        fields >> std::hex >> mapping.start >> dash >> mapping.end >> permissions >> offset >> device >> inode >> std::ws;
+        std::getline(fields, mapping.path);
+        if (mapping.path.empty() || mapping.path.starts_with("[")) continue;  // [heap], [vdso] …
         mapping.writable = permissions.find('w') != std::string::npos;
         mapping.shared = permissions.find('s') != std::string::npos;
-        mapping.path = line.substr(path);
-        result.push_back(mapping);
+        result.push_back(std::move(mapping));
     }
     return result;
 }
@@ -236,11 +266,6 @@ std::vector<CgroupMembership> cgroups(pid_t pid) {
 std::uint64_t namespace_inode(pid_t pid, const std::string& type) {
     struct stat info {};
     return ::stat(proc_path(pid, "ns/" + type).c_str(), &info) == 0 ? info.st_ino : 0;
-}
-
-uid_t uid_of(pid_t pid) {
-    struct stat info {};
-    return ::stat(proc_path(pid, "").c_str(), &info) == 0 ? info.st_uid : 0;
 }
 
 }  // namespace stasis::proc

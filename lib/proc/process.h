@@ -34,6 +34,14 @@ struct Stat {
     int terminal = 0;
 };
 
+/// What /proc/PID/status says, as far as we need it.
+struct Status {
+    pid_t tracer = 0;  ///< 0 where nobody traces it
+    uid_t uid = 0;     ///< effective, as the host sees it
+    int threads = 1;
+    std::uint64_t memory_bytes = 0;  ///< anonymous and shared memory in use (RssAnon and RssShmem)
+};
+
 /// An open file of a process.
 struct OpenFile {
     int number = 0;
@@ -50,7 +58,7 @@ struct FileMapping {
     std::uint64_t end = 0;
     bool writable = false;
     bool shared = false;
-    std::string path;  ///< with " (deleted)" where the file has no name any more
+    std::string path;  ///< with " (deleted)" where the file has no name any more; or "anon_inode:…"
 };
 
 /// A line of /proc/PID/mountinfo; paths are unescaped.
@@ -76,6 +84,15 @@ struct CgroupMembership {
 
 /// Nothing where there is no such process.
 std::optional<Stat> read_stat(pid_t pid);
+
+/// All zero where there is no such process.
+Status read_status(pid_t pid);
+
+/// The threads of a process, the first one included.
+std::vector<Stat> threads_of(pid_t pid);
+
+/// The kernel function that a task waits in (/proc/PID/wchan); empty where it can't be told.
+std::string waits_in(pid_t pid);
 
 /// Does this very process still exist (a zombie does not count)?
 bool is_alive(const Identity& id);
@@ -110,8 +127,5 @@ std::vector<CgroupMembership> cgroups(pid_t pid);
 
 /// The inode that identifies a namespace ("mnt", "net", "pid", …); 0 where it can't be read.
 std::uint64_t namespace_inode(pid_t pid, const std::string& type);
-
-/// Effective uid of a process as the host sees it.
-uid_t uid_of(pid_t pid);
 
 }  // namespace stasis::proc

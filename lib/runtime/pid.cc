@@ -78,7 +78,7 @@ std::vector<std::string> PidAdapter::obstacles(const RestorePlan& plan) const {
     return {};
 }
 
-proc::Identity PidAdapter::restore(const RestorePlan&) const {
+proc::Identity PidAdapter::restore(const RestorePlan&, sys::Interrupts&) const {
     throw Error(Kind::internal, "a bare process tree has no runtime to restore it");
 }
 

@@ -14,7 +14,7 @@ class PidAdapter : public Adapter {
     bool restores() const override { return false; }
     bool restores_to_same_pids(const Json& details) const override;
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
-    proc::Identity restore(const RestorePlan& plan) const override;
+    proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
 };
 

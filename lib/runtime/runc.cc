@@ -100,18 +100,21 @@ Path freezer_of(const proc::Identity& init) {
 }
 
 /// Waits for `runc restore`. A CRIU that dies half way leaves tasks that hold its socket, so that
-/// runc never sees the end of file and waits for ever (runc 1.1.5): then these are ended.
-sys::WaitStatus wait_for_restore(sys::Child& runc) {
+/// runc never sees the end of file and waits for ever (runc 1.1.5): then these are ended, and so they are
+/// with a CRIU that hangs after an interrupt.
+sys::WaitStatus wait_for_restore(sys::Child& runc, sys::Interrupts& interrupts) {
     constexpr int kBetweenLooksMs = 1000;
+    constexpr int kLooksAfterInterrupt = 2;
     const std::uint64_t own_pids = proc::namespace_inode(::getpid(), "pid");
+    const auto is_criu = [](const proc::Stat& child) { return child.command == "criu"; };
     pollfd ended{runc.pidfd(), POLLIN, 0};
-    while (::poll(&ended, 1, kBetweenLooksMs) == 0) {
+    for (int interrupted = 0; ::poll(&ended, 1, kBetweenLooksMs) == 0;) {
+        if (interrupts.pending()) ++interrupted;
         const std::vector<proc::Stat> children = proc::children_of(runc.pid());
-        const auto is_criu = [](const proc::Stat& child) { return child.command == "criu"; };
-        if (std::none_of(children.begin(), children.end(), [&](const proc::Stat& child) {
-                return is_criu(child) && proc::ended_by_signal(child.id.pid);
-            }))
-            continue;
+        const bool died = std::any_of(children.begin(), children.end(), [&](const proc::Stat& child) {
+            return is_criu(child) && proc::ended_by_signal(child.id.pid);
+        });
+        if (!died && interrupted <= kLooksAfterInterrupt) continue;
         for (const proc::Stat& child : children)
             if (is_criu(child) || proc::namespace_inode(child.id.pid, "pid") != own_pids) proc::kill_and_wait(child.id);
     }
@@ -236,7 +239,7 @@ void RuncAdapter::clear_away(const std::string& container) const {
     if (!knows(container) || status(container) == Status::stopped) (void)sys::run_or_throw(remove);
 }
 
-proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
+proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
     const Path bundle = plan.details.at("bundle").get<std::string>();
     if (!std::filesystem::exists(bundle / "config.json")) {
         std::filesystem::create_directories(bundle);
@@ -274,12 +277,13 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan) const {
     restore.err = stdio[2].get();
     const proc::Orphans orphans;
     sys::Child runc = sys::Child::start(restore);
-    const sys::WaitStatus ended = wait_for_restore(runc);
+    const sys::WaitStatus ended = wait_for_restore(runc, interrupts);
 
     const Path criu_log = plan.logs / plan.log_name;
     (void)::rename((plan.logs / "restore.log").c_str(), criu_log.c_str());
     if (!ended.ok()) {
         orphans.end_all();
+        interrupts.check();
         const std::string said = sys::read_file_if_exists(runc_log).value_or("");
         throw Error(Kind::failed, "runc restore ended with " + ended.describe())
             .details({said.substr(0, said.find('\n'))})

@@ -16,7 +16,7 @@ class RuncAdapter : public Adapter {
     bool restores() const override { return true; }
     bool restores_to_same_pids(const Json&) const override { return false; }
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
-    proc::Identity restore(const RestorePlan& plan) const override;
+    proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
 
   private:

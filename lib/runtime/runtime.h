@@ -92,8 +92,9 @@ class Adapter {
     /// Everything that is in the way of a restore on this host; nothing is touched.
     virtual std::vector<std::string> obstacles(const RestorePlan& plan) const = 0;
     /// Brings the container back; returns its init. Throws Kind::failed with the causal lines of
-    /// CRIU's log in its details.
-    virtual proc::Identity restore(const RestorePlan& plan) const = 0;
+    /// CRIU's log in its details. After a signal or the deadline a restore that takes two seconds more
+    /// hangs, on a file lock for example, and is ended.
+    virtual proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const = 0;
 
     /// Kills a running container and waits until it is gone.
     virtual void kill(const std::string& container) const = 0;

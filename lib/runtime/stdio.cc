@@ -54,23 +54,6 @@ Stdio look_at_stdio(pid_t init) {
     return stdio;
 }
 
-std::vector<std::string> files_from_outside(const std::vector<proc::Stat>& tasks, const Stdio& stdio) {
-    std::set<std::string> covered;
-    for (const Json& entry : stdio.details) covered.insert(entry.at("key").get<std::string>());
-    std::vector<std::string> found;
-    if (tasks.empty()) return found;
-    const std::set<int> own_mounts = mount_ids(tasks.front().id.pid);
-    for (const proc::Stat& task : tasks) {
-        // A task in a mount namespace of its own has mounts that init doesn't see.
-        const std::set<int> task_mounts = mount_ids(task.id.pid);
-        for (const proc::OpenFile& file : proc::open_files(task.id.pid))
-            if (is_outside(file, own_mounts) && is_outside(file, task_mounts) && !covered.contains(external_key(file)))
-                found.push_back(fmt::format("pid {} ({}), descriptor {}, '{}'", task.id.pid, task.command, file.number,
-                                            file.target));
-    }
-    return found;
-}
-
 std::array<sys::UniqueFd, 3> open_again(const Json& details) {
     std::array<sys::UniqueFd, 3> result;
     for (const Json& entry : details) {

@@ -26,10 +26,6 @@ struct Stdio {
 /// Looks at what `init` has as descriptors 0 to 2.
 Stdio look_at_stdio(pid_t init);
 
-/// Files that tasks hold open although they lie outside the container's mounts, other than the
-/// ones that look_at_stdio covers: "pid 7 (sh), descriptor 9, '/var/log/x'".
-std::vector<std::string> files_from_outside(const std::vector<proc::Stat>& tasks, const Stdio& stdio);
-
 /// The same three descriptors for a restored init: host files are opened again (appending, so that
 /// nothing written meanwhile is lost); pipes, whose other ends are gone, become /dev/null.
 /// Throws Kind::damaged where a file that was read from is gone.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import look  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
 from containers import Container  # noqa: E402
@@ -97,12 +98,13 @@ def main():
     machine = describe_machine(arguments)
     results = {label: measure_container(arguments, label, name, bundle)
                for label, name, bundle in arguments.container}
+    look_ms = look.measure(arguments.stasis, os.path.join(arguments.work, "store"), arguments.work, arguments.rounds)
     machine["load_after"] = os.getloadavg()
     print(f"{machine['stasis']}, {machine['criu']}, {machine['runc']}; kernel {machine['kernel']}, "
           f"{machine['cpus']} CPUs,\nload {machine['load_before'][0]:.1f} before, {machine['load_after'][0]:.1f} after; "
           f"{arguments.rounds} rounds, in which all take turns")
     report.print_table(results)
-    found = report.targets(results, *list(results)[:2])
+    found = report.targets(results, *list(results)[:2], look_ms)
     report.print_targets(found)
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:

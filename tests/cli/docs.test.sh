@@ -174,6 +174,20 @@ check_json() {
     need_in "keys in OUTPUT AND JSON in stasis.8" "$(tags <<<"$page")" "JSON keys in cmd/" "$keys"
 }
 
+# Ids of blockers and warnings: the first word in what is pushed, the second in rows of a table.
+pushed_ids() { grep -hoE 'push_back\(\{"[a-z_-]+",' "$@" | grep -oE '"[^"]+"' | tr -d '"'; }
+
+check_blockers() {
+    local sources ids rows
+    mapfile -t sources < <(find "$root/lib/inspect" -name '*.cc' ! -name warnings.cc ! -name options.cc)
+    ids=$(pushed_ids "${sources[@]}" "$root/lib/ops/examine.cc")
+    rows=$(grep -hoE '^    \{"[^"]+", "[a-z_-]+", "' "$root/lib/inspect/files.cc" | grep -oE '"[a-z_-]+", "$' | grep -oE '[a-z_-]+')
+    same "ids in lib/inspect and lib/ops/examine.cc" "$ids"$'\n'"$rows"$'\n'exec \
+        "BLOCKERS in stasis.8" "$(section "$manual" BLOCKERS | tags)"
+    same "ids in lib/inspect/warnings.cc" "$(pushed_ids "$root/lib/inspect/warnings.cc")" \
+        "WARNINGS in stasis.8" "$(section "$manual" WARNINGS | tags)"
+}
+
 check_manifest() {
     local source=$root/lib/store/manifest.cc keys page
     keys=$(source_keys "$source" && grep -oE 'json\["[a-z_]+"\]' "$source" | grep -oE '"[a-z_]+"' | tr -d '"')
@@ -219,6 +233,7 @@ check_exit_codes
 check_environment
 check_json
 check_manifest
+check_blockers
 check_version
 check_roff
 [ "$failures" -eq 0 ] || exit 1

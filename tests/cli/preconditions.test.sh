@@ -67,5 +67,5 @@ disown "$T"
 until [ "$(cat "/proc/$T/comm")" = sleep ]; do :; done
 for version in 3.17 3.17.1 3.18; do
     script version:$version
-    works nsenter --target "$T" --net "$STASIS" --store "$STORE" snapshot "pid:$T" "by-$version"
+    works nsenter --target "$T" --net "$STASIS" --quiet --store "$STORE" snapshot --ignore-blockers "pid:$T" "by-$version"
 done

@@ -64,16 +64,6 @@ TEST_CASE("each option sets its field and no other") {
     REQUIRE(applied({{"external", "a", ""}, {"external", "b", ""}}) == "external: \"a\" external: \"b\"");
 }
 
-TEST_CASE("an option that has no field is a bug, not something to pass over") {
-    for (const Option& option : {Option{"no-such-option", "", ""}, Option{"", "", ""}, Option{"cgroup-mode", "other", ""},
-                                 Option{"network-lock", "other", ""}}) {
-        INFO(option.key);
-        const Error error = error_of([&] { (void)applied({option}); });
-        REQUIRE(error.kind() == Kind::internal);
-        REQUIRE(contains(error.message(), option.value.empty() ? option.key : option.value));
-    }
-}
-
 TEST_CASE("an option that this CRIU does not know is left out") {
     const OptionList skip{{"network-lock", "skip", ""}};
     REQUIRE(applied(skip, {3, 17, 1}).empty());

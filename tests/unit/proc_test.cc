@@ -44,7 +44,7 @@ TEST_CASE("a process reads itself") {
     REQUIRE(self->session == ::getsid(0));
     REQUIRE(is_alive(self->id));
     REQUIRE_FALSE(is_alive({::getpid(), self->id.start_time + 1}));
-    REQUIRE(uid_of(::getpid()) == ::geteuid());
+    REQUIRE(read_status(::getpid()).uid == ::geteuid());
     REQUIRE(namespace_inode(::getpid(), "mnt") != 0);
     REQUIRE(namespace_inode(::getpid(), "mnt") == namespace_inode(::getppid(), "mnt"));
     REQUIRE(namespace_inode(::getpid(), "none") == 0);

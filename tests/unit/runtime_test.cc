@@ -161,35 +161,5 @@ TEST_CASE("a process is named by its pid alone") {
     REQUIRE(adapter.restores_to_same_pids(description.details));
 }
 
-TEST_CASE("a look at this very process") {
-    const TempDir temp;
-    test::write(temp / "written", "x");
-    test::write(temp / "read", "x");
-    test::write(temp / "ghost", std::string(3 << 20, 'g'));
-    const sys::UniqueFd written = sys::open_path(temp / "written", O_WRONLY);
-    const sys::UniqueFd read = sys::open_path(temp / "read", O_RDONLY);
-    const sys::UniqueFd ghost = sys::open_path(temp / "ghost", O_RDONLY);
-    std::filesystem::remove(temp / "ghost");
-    const proc::Identity self = proc::read_stat(::getpid())->id;
-
-    const inspect::Look seen = inspect::look(self, {true});
-    REQUIRE(seen.tasks.front().id == self);
-    REQUIRE(seen.memory_bytes > 100'000);
-    REQUIRE(seen.written.contains((temp / "written").string().substr(1)));
-    REQUIRE_FALSE(seen.written.contains((temp / "read").string().substr(1)));
-    REQUIRE(inspect::written_files(self).contains((temp / "written").string().substr(1)));
-    const auto value_of = [&](const inspect::Look& look, const std::string& key) -> std::optional<std::string> {
-        for (const Option& option : look.options)
-            if (option.key == key) return option.value;
-        return std::nullopt;
-    };
-    REQUIRE(value_of(seen, "ghost-limit") == std::to_string(3 << 20));
-    REQUIRE(value_of(seen, "network-lock") == "nftables");
-    REQUIRE(value_of(inspect::look(self, {false, false}), "network-lock") == "iptables");
-    REQUIRE(std::any_of(seen.blockers.begin(), seen.blockers.end(),
-                        [](const inspect::Blocker& blocker) { return contains(blocker.cause, "ancestor of stasis itself"); }));
-    REQUIRE(error_of([&] { (void)inspect::look({self.pid, self.start_time + 1}, {false}); }).kind() == Kind::not_found);
-}
-
 }  // namespace
 }  // namespace stasis::runtime

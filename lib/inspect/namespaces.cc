@@ -1,0 +1,86 @@
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/inspect/blockers.h"
+
+namespace stasis::inspect {
+namespace {
+
+/// Of all namespaces CRIU can put only these below the root's (criu/namespaces.c, CLONE_SUBNS), and only
+/// where the root has one of its own.
+constexpr std::array<const char*, 2> kNestable{"mnt", "net"};
+
+/// The rest, and the setting of a systemd unit that makes one (systemd.exec(5)).
+constexpr std::array<std::pair<const char*, const char*>, 6> kNotNestable{{{"cgroup", "ProtectControlGroups="},
+                                                                           {"ipc", "PrivateIPC="},
+                                                                           {"pid", "PrivatePIDs="},
+                                                                           {"time", ""},
+                                                                           {"user", "PrivateUsers="},
+                                                                           {"uts", "ProtectHostname="}}};
+
+/// The systemd unit that a process belongs to, from its cgroup; empty where it is in none.
+std::string unit_of(pid_t pid) {
+    for (const proc::CgroupMembership& group : proc::cgroups(pid)) {
+        std::string path = group.path;
+        for (std::size_t end = path.size(); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
+            const std::string part = path.substr(0, end);
+            const std::string name = part.substr(part.rfind('/') + 1);
+            if (name.ends_with(".service")) return name;
+        }
+    }
+    return "";
+}
+
+std::string remedy_for(const Task& task, const std::string& setting) {
+    const std::string unit = unit_of(task.pid());
+    if (unit.empty() || setting.empty()) return "start it without a namespace of its own (unshare, clone)";
+    return fmt::format("`systemctl edit {}` in the target, set {}no there, and restart the unit", unit, setting);
+}
+
+void find_nested(const Scene& scene, const Task& task, const std::string& type, const std::string& setting, Blockers& found) {
+    const std::uint64_t own = task.namespaces.at(type);
+    if (own == 0 || own == scene.root().namespaces.at(type) || own == scene.own_namespaces.at(type)) return;
+    found.push_back({"namespace",
+                     fmt::format("{} is not in the {} namespace of the target's first process, which CRIU can't dump",
+                                 task.text(), type),
+                     remedy_for(task, setting)});
+}
+
+/// A namespace below one that the tree shares with the host can be dumped, but not restored.
+void find_nested_in_hosts(const Scene& scene, const Task& task, const std::string& type, Blockers& found) {
+    if (!scene.shares(type) || task.namespaces.at(type) == 0 ||
+        task.namespaces.at(type) == scene.own_namespaces.at(type))
+        return;
+    found.push_back({"namespace",
+                     fmt::format("{} has a {} namespace of its own, and the target's first process that of the host: CRIU "
+                                 "can't restore that",
+                                 task.text(), type),
+                     fmt::format("start the whole target in a {} namespace of its own", type)});
+}
+
+void find_without_mapping(const Task& root, Blockers& found) {
+    const std::optional<std::string> map = sys::read_file_if_exists(fmt::format("/proc/{}/uid_map", root.pid()));
+    if (!map || !map->empty()) return;
+    found.push_back({"namespace", root.text() + " is in a user namespace without a mapping of user ids, which CRIU can't dump",
+                     "write /proc/PID/uid_map and gid_map after making the namespace (`unshare --map-root-user`)"});
+}
+
+}  // namespace
+
+void find_in_namespaces(const Scene& scene, Blockers& found) {
+    find_without_mapping(scene.root(), found);
+    for (const Task& task : scene.tasks) {
+        for (const auto& [type, setting] : kNotNestable) find_nested(scene, task, type, setting, found);
+        for (const char* type : kNestable) find_nested_in_hosts(scene, task, type, found);
+        // CRIU wants a task's and its children's to be one (criu/namespaces.c).
+        if (task.namespaces.at("time") == scene.root().namespaces.at("time") &&
+            task.namespaces.at("time_for_children") != task.namespaces.at("time"))
+            found.push_back({"namespace", task.text() + " has made a time namespace for its children, which CRIU can't dump",
+                             "start it without one (unshare --time)"});
+    }
+}
+
+}  // namespace stasis::inspect

@@ -1,0 +1,99 @@
+#include "lib/inspect/scene.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <future>
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+
+namespace stasis::inspect {
+namespace {
+
+std::map<std::string, std::uint64_t> namespaces_of(pid_t pid) {
+    constexpr std::array<const char*, 9> kTypes{"cgroup", "ipc", "mnt", "net", "pid", "time", "time_for_children", "user", "uts"};
+    std::map<std::string, std::uint64_t> result;
+    for (const char* type : kTypes) result[type] = proc::namespace_inode(pid, type);
+    return result;
+}
+
+Task read_task(const proc::Stat& stat) {
+    const pid_t pid = stat.id.pid;
+    return {stat, proc::read_status(pid), namespaces_of(pid), proc::descriptors(pid), proc::file_mappings(pid)};
+}
+
+/// Most of the time goes into links of /proc/PID/fd: a large tree is read by all processors.
+std::vector<Task> read_tasks(const std::vector<proc::Stat>& tree) {
+    constexpr std::size_t kPerThread = 8;
+    const std::size_t threads =
+        std::clamp<std::size_t>(tree.size() / kPerThread, 1, std::max(1U, std::thread::hardware_concurrency()));
+    std::vector<Task> tasks(tree.size());
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&] {
+        for (std::size_t i = next++; i < tree.size(); i = next++) tasks[i] = read_task(tree[i]);
+    };
+    std::vector<std::future<void>> others;
+    for (std::size_t i = 1; i < threads; ++i) others.push_back(std::async(std::launch::async, work));
+    work();
+    for (std::future<void>& other : others) other.get();
+    return tasks;
+}
+
+bool is_socket(const proc::Descriptor& descriptor) { return descriptor.target.starts_with("socket:"); }
+
+/// sock_diag tells of unix sockets, of which there may be many, all at once; the others are asked one by one.
+/// (An MPTCP socket is among its TCP ones as well.)
+void read_sockets(Scene& scene) {
+    std::set<std::uint64_t> networks;
+    std::set<std::uint64_t> of_unix;
+    for (const Task& task : scene.tasks) {
+        const std::uint64_t network = task.namespaces.at("net");
+        if (network == 0 || std::none_of(task.descriptors.begin(), task.descriptors.end(), is_socket)) continue;
+        if (networks.insert(network).second) scene.networks.push_back(proc::sockets_of(task.pid()));
+    }
+    for (const proc::Sockets& network : scene.networks)
+        for (const proc::UnixSocket& socket : network.of_unix) of_unix.insert(socket.inode);
+    for (const Task& task : scene.tasks)
+        for (const proc::Descriptor& descriptor : task.descriptors) {
+            if (!is_socket(descriptor)) continue;
+            const std::uint64_t inode = proc::inode_in(descriptor.target);
+            if (scene.sockets.contains(inode)) continue;  // inherited
+            scene.sockets[inode] = of_unix.contains(inode) ? "UNIX" : proc::socket_protocol(task.pid(), descriptor.number);
+        }
+}
+
+}  // namespace
+
+std::string Task::text() const { return fmt::format("pid {} ({})", pid(), stat.command); }
+
+std::string Task::text(const proc::Descriptor& descriptor) const {
+    return fmt::format("{}, descriptor {}", text(), descriptor.number);
+}
+
+bool Scene::has_pid(pid_t pid) const {
+    return std::any_of(tasks.begin(), tasks.end(), [pid](const Task& task) { return task.pid() == pid; });
+}
+
+bool Scene::shares(const std::string& type) const { return root().namespaces.at(type) == own_namespaces.at(type); }
+
+Scene read_scene(const proc::Identity& root, Surroundings surroundings) {
+    Scene scene;
+    scene.surroundings = std::move(surroundings);
+    scene.own_namespaces = namespaces_of(::getpid());
+    scene.processes = proc::all_processes();
+    const std::vector<proc::Stat> tree = proc::tree_of(root.pid, scene.processes);
+    if (tree.empty() || tree.front().id != root)
+        throw Error(Kind::not_found, fmt::format("process {} ended while we looked at it", root.pid));
+
+    scene.tasks = read_tasks(tree);
+    read_sockets(scene);
+    return scene;
+}
+
+}  // namespace stasis::inspect

@@ -1,0 +1,58 @@
+#include <sys/sysmacros.h>
+
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lib/inspect/blockers.h"
+
+namespace stasis::inspect {
+namespace {
+
+/// /dev/ptmx: each descriptor is the master of one terminal.
+bool is_master(dev_t special) { return special == makedev(5, 2); }
+
+/// The number of a terminal's slave, or nothing for what is none (Documentation/admin-guide/devices.txt).
+std::optional<unsigned> slave_number(dev_t special) {
+    constexpr unsigned kFirst = 136;
+    constexpr unsigned kLast = 143;
+    constexpr unsigned kPerMajor = 256;
+    if (major(special) < kFirst || major(special) > kLast) return std::nullopt;
+    return (major(special) - kFirst) * kPerMajor + minor(special);
+}
+
+/// Masters that the tree holds, by the numbers of their slaves.
+std::set<unsigned> masters_in(const Scene& scene) {
+    std::set<unsigned> masters;
+    for (const Task& task : scene.tasks)
+        for (const proc::Descriptor& descriptor : task.descriptors) {
+            if (!is_master(descriptor.special)) continue;
+            const auto info = proc::descriptor_info(task.pid(), descriptor.number);
+            if (const auto index = info.find("tty-index"); index != info.end())
+                masters.insert(static_cast<unsigned>(std::stoul(index->second)));
+        }
+    return masters;
+}
+
+}  // namespace
+
+void find_in_terminals(const Scene& scene, Blockers& found) {
+    // A runtime that gave the container a console makes its other end again.
+    if (scene.surroundings.has_runtime) return;
+    const std::set<unsigned> masters = masters_in(scene);
+    std::set<std::string> named;
+    for (const Task& task : scene.tasks)
+        for (const proc::Descriptor& descriptor : task.descriptors) {
+            const std::optional<unsigned> number = slave_number(descriptor.special);
+            if (!number || masters.contains(*number)) continue;
+            // One line a process: a shell's job has it as input, output and error.
+            if (!named.insert(task.text() + descriptor.target).second) continue;
+            found.push_back({"terminal",
+                             fmt::format("{} is on the terminal '{}', whose other end is a process outside", task.text(descriptor),
+                                         descriptor.target),
+                             "start it without the terminal (`setsid PROGRAM </dev/null >LOG 2>&1`), or in tmux, and dump the "
+                             "tmux server"});
+        }
+}
+
+}  // namespace stasis::inspect

@@ -1,0 +1,80 @@
+#include "lib/ops/examine.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/criu/known_trouble.h"
+#include "lib/criu/options.h"
+#include "lib/ops/host.h"
+#include "lib/ops/network_lock.h"
+
+namespace stasis::ops {
+namespace {
+
+/// What the images need beside the memory itself: tables, and the log.
+constexpr std::uint64_t kImageOverhead = 16 << 20;
+
+/// Where the checkpoint will lie: the folder itself, or the nearest one above that is there already.
+Path folder_for(const Context& context, const Target& target, const Wishes& wishes) {
+    Path folder = wishes.directory ? store::plain_location(*wishes.directory).folder
+                                   : context.store.location(target.runtime(), target.container, "new").folder;
+    folder = std::filesystem::absolute(folder);
+    while (!std::filesystem::exists(folder)) folder = folder.parent_path();
+    return folder;
+}
+
+void find_full_store(const inspect::Look& seen, const Path& folder, inspect::Blockers& found) {
+    const std::uint64_t needed = seen.memory_bytes + seen.memory_bytes / 20 + kImageOverhead;
+    const std::uint64_t there = sys::free_bytes(folder);
+    if (needed <= there) return;
+    found.push_back({"space",
+                     fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left", needed >> 20, folder.string(), there >> 20),
+                     "free some space there, or name another store with --store or --dir"});
+}
+
+void find_store_inside(const runtime::Description& described, const Path& folder, inspect::Blockers& found) {
+    if (described.rootfs.empty()) return;
+    const Path relative =
+        std::filesystem::weakly_canonical(folder).lexically_relative(std::filesystem::weakly_canonical(described.rootfs));
+    if (relative.empty() || *relative.begin() == "..") return;
+    found.push_back({"store-inside",
+                     fmt::format("the checkpoint would lie inside the root file system that is being copied ('{}')",
+                                 described.rootfs.string()),
+                     "name another store with --store or --dir"});
+}
+
+void find_known_trouble(const criu::Binary& criu, bool with_sockets, inspect::Blockers& found) {
+    const std::string kernel = this_host().kernel;
+    for (const std::string& trouble : criu::known_trouble(criu.version, kernel, with_sockets))
+        found.push_back({"criu-too-old", fmt::format("CRIU {} on Linux {} {}", criu.version.text(), kernel, trouble),
+                         "install a newer CRIU: scripts/setup does, beside the system's"});
+}
+
+}  // namespace
+
+Examination examine(Context& context, const Target& target, const Wishes& wishes) {
+    criu::BinaryQuery query = criu::BinaryQuery::start();
+    Examination result;
+    result.described = target.adapter->describe(target.container);
+    const inspect::Surroundings surroundings{has_nftables(), !result.described.lasting_network.empty(),
+                                             target.adapter->restores(), wishes.keeps_running, result.described.paused, result.described.options};
+    result.seen = inspect::look(result.described.init, surroundings, wishes.tcp, context.interrupts);
+    result.criu = query.finish(context.interrupts);
+
+    inspect::Blockers& blockers = result.seen.blockers;
+    if (wishes.drop_exec)
+        std::erase_if(blockers, [](const inspect::Blocker& blocker) { return blocker.id == inspect::kExecId; });
+    const Path folder = folder_for(context, target, wishes);
+    find_full_store(result.seen, folder, blockers);
+    if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
+    find_known_trouble(result.criu, result.seen.has_network_sockets, blockers);
+
+    result.options = result.seen.options;
+    result.options.insert(result.options.end(), result.described.options.begin(), result.described.options.end());
+    result.options = criu::override_options(std::move(result.options), wishes.criu_options);
+    return result;
+}
+
+}  // namespace stasis::ops

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+
+#include "lib/criu/criu.h"
+#include "lib/inspect/look.h"
+#include "lib/ops/context.h"
+
+namespace stasis::ops {
+
+/// What a user wants of a dump, as far as it decides whether the dump can be made.
+struct Wishes {
+    bool keeps_running = true;          ///< a snapshot; false for a stop
+    inspect::Tcp tcp = inspect::Tcp::keep;
+    OptionList criu_options;            ///< --criu-option: instead of those that stasis chose
+    bool drop_exec = false;             ///< go on although exec'd processes will be missing
+    bool keep_rootfs = true;            ///< --rootfs auto|none
+    std::optional<Path> directory;      ///< --dir: a plain directory instead of the store
+};
+
+/// A live target: what its runtime says, and what was seen in it.
+struct Examination {
+    runtime::Description described;
+    inspect::Look seen;
+    OptionList options;  ///< all of CRIU's options for it, the user's own last
+    criu::Binary criu;
+};
+
+/// Looks at a target without stopping it. Blockers hold everything that is in the way of a dump: what CRIU
+/// can't do, a store without room or within the container's own files, a CRIU too old for the kernel.
+/// Throws Kind::not_found or Kind::failed where there is no running target, Kind::precondition where there
+/// is no CRIU.
+Examination examine(Context& context, const Target& target, const Wishes& wishes);
+
+}  // namespace stasis::ops
