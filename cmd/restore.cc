@@ -1,4 +1,5 @@
 #include "lib/ops/restore.h"
+#include "lib/ops/misfit.h"
 
 #include <fmt/format.h>
 
@@ -17,7 +18,8 @@ int run_restore(const Globals& globals, const ops::RestoreRequest& request) {
                     {"checkpoint", report.checkpoint},
                     {"path", report.path.string()},
                     {"pid", report.pid},
-                    {"total_us", report.total_us}});
+                    {"total_us", report.total_us},
+                    {"warnings", report.warnings}});
     else
         print_text(fmt::format("{} restored from '{}' in {}, pid {}\n", report.target, report.checkpoint,
                                human_time(report.total_us), report.pid));
@@ -38,6 +40,12 @@ void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
         .add_option("--console-socket", request->console_socket,
                     "Socket that receives the console's other end, as for `runc run`")
         ->type_name("PATH");
+    std::vector<std::string> kinds = ops::ignorable_misfits();
+    kinds.emplace_back("all");
+    command.add_option("--ignore-misfit", request->ignored_misfits, "Restore although this does not fit (can be repeated)")
+        ->check(CLI::IsMember(kinds))
+        ->type_name("KIND")
+        ->allow_extra_args(false);
     command.callback([&globals, &run, request] { run = [&globals, request] { return run_restore(globals, *request); }; });
 }
 

@@ -12,6 +12,7 @@
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
 #include "lib/fs/rootfs.h"
+#include "lib/ops/fit.h"
 #include "lib/ops/host.h"
 #include "lib/ops/settle.h"
 
@@ -139,7 +140,7 @@ class Dump {
             lock_fd_ = lock.fd();
             start_copying(found.described, partial, target);
             prepare(target, found, partial);
-            freeze_and_dump(found, partial, settlement);
+            freeze_and_dump(target, found, partial, settlement);
         } catch (Error& error) {
             files_.stop();  // nothing may write into what is about to be removed
             if (!partial.sealed()) keep_log(error, partial);
@@ -191,6 +192,7 @@ class Dump {
         const Host host = this_host();
         manifest_.stasis_version = kVersion;
         manifest_.runtime = target.runtime();
+        manifest_.runtime_version = target.adapter->version();
         manifest_.container = target.container;
         manifest_.checkpoint = request_.wishes.directory ? store::plain_location(*request_.wishes.directory).name
                                                   : partial.folders().root.stem().string();
@@ -200,6 +202,7 @@ class Dump {
         manifest_.kernel = host.kernel;
         manifest_.architecture = host.architecture;
         manifest_.boot_id = host.boot_id;
+        manifest_.cpu_features = host.cpu_features;
         manifest_.criu_version = found.criu.version.text();
         manifest_.criu_options = found.options;
         manifest_.runtime_details = described.details;
@@ -247,7 +250,8 @@ class Dump {
     }
 
     /// The heart: CRIU freezes, dumps, and asks at `post-dump` whether the source may go.
-    void freeze_and_dump(const Examination& found, store::Partial& partial, const Settlement& settlement) {
+    void freeze_and_dump(const Target& target, const Examination& found, store::Partial& partial,
+                         const Settlement& settlement) {
         const runtime::Description& described = found.described;
         context_.progress.step("dumping");
         const store::Folders folders = partial.folders();
@@ -266,7 +270,7 @@ class Dump {
 
         const auto on_event = [&](criu::Event& event) {
             if (event.script == "pre-dump") before_freeze(folders);
-            if (event.script == "post-dump") while_frozen(described, partial);
+            if (event.script == "post-dump") while_frozen(target, described, partial);
         };
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
@@ -298,9 +302,11 @@ class Dump {
         frozen_since_ = Clock::now();
     }
 
-    void while_frozen(const runtime::Description& described, store::Partial& partial) {
+    void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
+        manifest_.expected =
+            record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
         if (request_.kind == DumpKind::stop) seal(partial);
     }

@@ -2,6 +2,7 @@
 
 #include <sys/utsname.h>
 
+#include "lib/proc/cpu.h"
 #include "lib/sys/file.h"
 
 namespace stasis::ops {
@@ -11,7 +12,7 @@ Host this_host() {
     (void)::uname(&names);
     std::string boot = sys::read_file("/proc/sys/kernel/random/boot_id");
     while (!boot.empty() && boot.back() == '\n') boot.pop_back();
-    return {names.nodename, names.release, names.machine, boot};
+    return {names.nodename, names.release, names.machine, boot, proc::cpu_features()};
 }
 
 }  // namespace stasis::ops

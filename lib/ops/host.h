@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace stasis::ops {
 
@@ -10,6 +11,7 @@ struct Host {
     std::string kernel;
     std::string architecture;
     std::string boot_id;
+    std::vector<std::string> cpu_features;
 };
 
 Host this_host();

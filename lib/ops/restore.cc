@@ -2,13 +2,15 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 #include "lib/criu/criu.h"
 #include "lib/criu/log.h"
 #include "lib/criu/options.h"
 #include "lib/fs/rootfs.h"
 #include "lib/ops/find.h"
-#include "lib/ops/host.h"
+#include "lib/ops/fit.h"
 #include "lib/ops/network_lock.h"
 #include "lib/proc/orphans.h"
 
@@ -54,7 +56,7 @@ class Restore {
         try {
             const int pid = bring_back();
             return {target_.text(), choice_.manifest.checkpoint, choice_.location.path(), pid,
-                    microseconds_between(began, Clock::now())};
+                    microseconds_between(began, Clock::now()), warnings_};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
             if (error.hint().empty())
@@ -77,29 +79,30 @@ class Restore {
         plan_.console_socket = request_.console_socket;
     }
 
-    /// Everything in which this host or the target's surroundings do not fit, at once.
-    void refuse_misfit() const {
-        const store::Manifest& manifest = choice_.manifest;
+    /// Refuses with everything in which this host or the target's surroundings do not fit, at once.
+    void refuse_misfit() {
+        const Fit found = fit(target_, choice_.manifest, plan_, criu_.version);
         std::vector<std::string> problems;
-        const Host host = this_host();
-        // Its files belong to that one, which may run.
-        if (manifest.target() != target_.text())
-            problems.push_back("it is a checkpoint of '" + manifest.target() + "'");
-        if (host.architecture != manifest.architecture)
-            problems.push_back("it was made on " + manifest.architecture + ", this is " + host.architecture);
-        if (criu_.version < criu::Version::parse(manifest.criu_version))
-            problems.push_back("it was made by CRIU " + manifest.criu_version + ", here is CRIU " + criu_.version.text());
-        for (const std::string& folder : {manifest.rootfs.path, manifest.rootfs.source})
-            if (!folder.empty() && std::filesystem::is_symlink(std::filesystem::symlink_status(folder))) {
-                problems.push_back("'" + folder + "', where its files belong, is a symbolic link now");
-                break;
-            }
-        for (std::string& obstacle : target_.adapter->obstacles(plan_)) problems.push_back(std::move(obstacle));
-        if (problems.empty()) return;
-        throw Error(Kind::damaged, "the checkpoint '" + manifest.checkpoint + "' of '" + manifest.target() +
-                                       "' does not fit; nothing was touched")
-            .details(problems)
-            .hint("put right what is listed, then restore again");
+        for (const Misfit& misfit : found.misfits) {
+            const std::string line = misfit.what + (misfit.remedy.empty() ? "" : " (" + misfit.remedy + ")");
+            (is_ignored(misfit.kind) ? warnings_ : problems).push_back(line);
+        }
+        if (!problems.empty())
+            throw Error(Kind::damaged, "the checkpoint '" + choice_.manifest.checkpoint + "' of '" +
+                                           choice_.manifest.target() + "' does not fit; nothing was touched")
+                .details(problems)
+                .hint("put right what is listed, then restore again");
+        warnings_.insert(warnings_.end(), found.warnings.begin(), found.warnings.end());
+        for (const std::string& warning : warnings_) context_.progress.warn(warning);
+    }
+
+    bool is_ignored(MisfitKind kind) const {
+        const std::vector<std::string>& ignored = request_.ignored_misfits;
+        const std::vector<std::string> can_be = ignorable_misfits();
+        const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+            return std::find(names.begin(), names.end(), name) != names.end();
+        };
+        return has(can_be, to_string(kind)) && (has(ignored, to_string(kind)) || has(ignored, "all"));
     }
 
     /// A dump that was killed together with its CRIU has left a network locked that outlives the target.
@@ -176,6 +179,7 @@ class Restore {
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;
+    std::vector<std::string> warnings_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ struct RestoreRequest {
     bool replace = false;  ///< kill what runs, once everything is verified
     bool verify = true;
     std::optional<Path> console_socket;
+    std::vector<std::string> ignored_misfits;  ///< of ignorable_misfits(), or "all"
 };
 
 struct RestoreReport {
@@ -22,6 +23,7 @@ struct RestoreReport {
     Path path;
     int pid = 0;
     long long total_us = 0;
+    std::vector<std::string> warnings;
 };
 
 /// Brings a target back as a checkpoint has it: files, then processes. Everything is verified

@@ -20,6 +20,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/descriptors.h"
 #include "lib/sys/file.h"
 
 namespace stasis::proc {
@@ -95,17 +96,27 @@ UnixSocket parse_unix(const nlmsghdr& message) {
     return socket;
 }
 
-std::string address_text(int family, const void* address, std::uint16_t port) {
+std::string address_text(int family, const void* address) {
     std::array<char, INET6_ADDRSTRLEN> text{};
     (void)::inet_ntop(family, address, text.data(), text.size());
-    return fmt::format(fmt::runtime(family == AF_INET6 ? "[{}]:{}" : "{}:{}"), text.data(), ntohs(port));
+    return text.data();
+}
+
+std::string with_port(int family, const std::string& address, std::uint16_t port) {
+    return family == AF_INET6 ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
 }
 
 TcpSocket parse_tcp(const nlmsghdr& message) {
     const auto* entry = static_cast<const inet_diag_msg*>(NLMSG_DATA(&message));
-    return {entry->idiag_inode, entry->idiag_state,
-            address_text(entry->idiag_family, entry->id.idiag_src, entry->id.idiag_sport),
-            address_text(entry->idiag_family, entry->id.idiag_dst, entry->id.idiag_dport)};
+    const int family = entry->idiag_family;
+    TcpSocket socket;
+    socket.inode = entry->idiag_inode;
+    socket.state = entry->idiag_state;
+    socket.address = address_text(family, entry->id.idiag_src);
+    socket.port = ntohs(entry->id.idiag_sport);
+    socket.local = with_port(family, socket.address, socket.port);
+    socket.remote = with_port(family, address_text(family, entry->id.idiag_dst), ntohs(entry->id.idiag_dport));
+    return socket;
 }
 
 /// Lines of a table in /proc/PID/net, split at blanks, without the heading.
@@ -163,6 +174,21 @@ Sockets sockets_of(pid_t pid) {
     sockets.netlink_unread = netlink_sockets_with_messages(pid);
     sockets.udp_unsent = udp_sockets_with_unsent(pid);
     return sockets;
+}
+
+bool TcpSocket::listens() const { return state == TCP_LISTEN; }
+
+bool TcpSocket::connected() const {
+    constexpr int kNewSynReceived = 12;  // include/net/tcp_states.h
+    return state != TCP_LISTEN && state != TCP_SYN_SENT && state != TCP_SYN_RECV && state != TCP_TIME_WAIT &&
+           state != TCP_CLOSE && state != kNewSynReceived;
+}
+
+std::vector<std::uint64_t> socket_inodes(pid_t pid) {
+    std::vector<std::uint64_t> inodes;
+    for (const Descriptor& descriptor : descriptors(pid))
+        if (descriptor.target.starts_with("socket:")) inodes.push_back(inode_in(descriptor.target));
+    return inodes;
 }
 
 }  // namespace stasis::proc

@@ -22,10 +22,15 @@ struct UnixSocket {
 
 /// A TCP socket in any state but TIME_WAIT.
 struct TcpSocket {
-    std::uint64_t inode = 0;
-    int state = 0;  ///< TCP_ESTABLISHED …, as in <netinet/tcp.h>
-    std::string local;   ///< address and port, as users write them
+    std::uint64_t inode = 0;  ///< 0 where no process has it open
+    int state = 0;            ///< TCP_ESTABLISHED …, as in <netinet/tcp.h>
+    std::string address;      ///< on this side, as text
+    std::uint16_t port = 0;
+    std::string local;  ///< both, as users write them
     std::string remote;
+
+    bool listens() const;
+    bool connected() const;  ///< has a peer: neither listening, nor still being made, nor over
 };
 
 /// All sockets of the network namespace of a process, from sock_diag (sock_diag(7)). A kernel without it
@@ -39,5 +44,8 @@ struct Sockets {
     std::set<std::uint64_t> udp_unsent;
 };
 Sockets sockets_of(pid_t pid);
+
+/// Inodes of the sockets that a process has open.
+std::vector<std::uint64_t> socket_inodes(pid_t pid);
 
 }  // namespace stasis::proc

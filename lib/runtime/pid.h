@@ -8,6 +8,7 @@ namespace stasis::runtime {
 class PidAdapter : public Adapter {
   public:
     std::string name() const override { return "pid"; }
+    std::string version() const override { return ""; }
     bool knows(const std::string& container) const override;
     Status status(const std::string& container) const override;
     Description describe(const std::string& container) const override;

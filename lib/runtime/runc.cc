@@ -148,6 +148,13 @@ std::vector<std::string> RuncAdapter::command(const std::vector<std::string>& wo
     return args;
 }
 
+std::string RuncAdapter::version() const {
+    sys::Command version;
+    version.args = {"runc", "--version"};
+    const std::string said = sys::run_or_throw(version);
+    return said.substr(0, said.find('\n'));
+}
+
 bool RuncAdapter::knows(const std::string& container) const {
     return ::access((root_ / container / "state.json").c_str(), F_OK) == 0;
 }
@@ -223,10 +230,6 @@ std::vector<std::string> RuncAdapter::obstacles(const RestorePlan& plan) const {
         found.push_back("the network namespace '" + network + "' is not there; create it, with its addresses, first");
     if (plan.details.at("console").get<bool>() && !plan.console_socket)
         found.push_back("it has a console, whose other end someone must hold: name a socket with --console-socket, as for `runc run`");
-    const Json recorded = Json::parse(sys::read_file(plan.runtime_files / "config.json"));
-    for (const BindMount& mount : bind_mounts(recorded, bundle))
-        if (::access(mount.source.c_str(), F_OK) != 0)
-            found.push_back("'" + mount.source.string() + "', mounted at '" + mount.destination + "', is not there");
     return found;
 }
 

@@ -10,6 +10,7 @@ class RuncAdapter : public Adapter {
     explicit RuncAdapter(Path root) : root_(std::move(root)) {}
 
     std::string name() const override { return "runc"; }
+    std::string version() const override;
     bool knows(const std::string& container) const override;
     Status status(const std::string& container) const override;
     Description describe(const std::string& container) const override;

@@ -77,6 +77,8 @@ class Adapter {
   public:
     virtual ~Adapter() = default;
     virtual std::string name() const = 0;
+    /// What the runtime says of its version, on one line; empty where there is no such program.
+    virtual std::string version() const = 0;
     /// Does the runtime have a container of this name? Cheap: a bare name is looked for everywhere.
     virtual bool knows(const std::string& container) const = 0;
     virtual Status status(const std::string& container) const = 0;

@@ -1,9 +1,8 @@
 #include "lib/store/manifest.h"
 
-#include <array>
-#include <cstdio>
-
 #include "lib/base/error.h"
+#include "lib/store/expectations.h"
+#include "lib/store/percent.h"
 #include "lib/sys/checksum.h"
 
 namespace stasis::store {
@@ -13,34 +12,6 @@ namespace {
 const std::string kNoChecksum(32, '0');
 const std::string kBeforeChecksum = "\n  \"checksum\": \"";
 const std::string kAfterChecksum = "\"\n}\n";
-
-/// File names are bytes, JSON is UTF-8: everything but plain ASCII becomes %XX.
-std::string encode_path(const std::string& path) {
-    std::string result;
-    for (const char byte : path) {
-        if (byte > 0x20 && byte < 0x7f && byte != '%') {
-            result.push_back(byte);
-            continue;
-        }
-        std::array<char, 4> code{};
-        (void)std::snprintf(code.data(), code.size(), "%%%02x", static_cast<unsigned char>(byte));
-        result += code.data();
-    }
-    return result;
-}
-
-std::string decode_path(const std::string& text) {
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size()) {
-            result.push_back(static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16)));
-            i += 2;
-        } else {
-            result.push_back(text[i]);
-        }
-    }
-    return result;
-}
 
 Json options_to_json(const OptionList& options) {
     Json list = Json::array();
@@ -74,16 +45,19 @@ Json to_json(const Manifest& m) {
     json["format"] = m.format;
     json["stasis"] = m.stasis_version;
     json["runtime"] = m.runtime;
+    json["runtime_version"] = m.runtime_version;
     json["container"] = m.container;
     json["checkpoint"] = m.checkpoint;
     json["kind"] = m.kind;
     json["created"] = m.created;
-    json["host"] = {{"name", m.host_name}, {"kernel", m.kernel}, {"architecture", m.architecture}, {"boot_id", m.boot_id}};
+    json["host"] = {{"name", m.host_name}, {"kernel", m.kernel}, {"architecture", m.architecture}, {"boot_id", m.boot_id},
+                    {"cpu_features", m.cpu_features}};
     json["criu"] = {{"version", m.criu_version}, {"options", options_to_json(m.criu_options)}};
     json["runtime_details"] = m.runtime_details;
     json["lasting_network"] = encode_path(m.lasting_network);
     json["tasks"] = Json::array();
     for (const Task& task : m.tasks) json["tasks"].push_back({{"pid", task.pid}, {"command", encode_path(task.command)}});
+    json["expected"] = expectations_to_json(m.expected);
     json["rootfs"] = rootfs_to_json(m.rootfs);
     json["volumes"] = Json::array();
     for (const Volume& volume : m.volumes)
@@ -102,6 +76,7 @@ Manifest from_json(const Json& json) {
     m.format = json.at("format");
     m.stasis_version = json.at("stasis");
     m.runtime = json.at("runtime");
+    m.runtime_version = json.value("runtime_version", "");
     m.container = json.at("container");
     m.checkpoint = json.at("checkpoint");
     m.kind = json.at("kind");
@@ -111,12 +86,15 @@ Manifest from_json(const Json& json) {
     m.kernel = host.at("kernel");
     m.architecture = host.at("architecture");
     m.boot_id = host.at("boot_id");
+    m.cpu_features = host.value("cpu_features", m.cpu_features);
     m.criu_version = json.at("criu").at("version");
     for (const Json& option : json.at("criu").at("options"))
         m.criu_options.push_back({option.at("key"), decode_path(option.at("value")), option.at("reason")});
     m.runtime_details = json.at("runtime_details");
     m.lasting_network = decode_path(json.at("lasting_network"));
     for (const Json& task : json.at("tasks")) m.tasks.push_back({task.at("pid"), decode_path(task.at("command"))});
+    // Checkpoints of format 1 that were made before there were expectations have none.
+    if (json.contains("expected")) m.expected = expectations_from_json(json.at("expected"));
     m.rootfs = rootfs_from_json(json.at("rootfs"));
     for (const Json& volume : json.at("volumes"))
         m.volumes.push_back(

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lib/base/error.h"
+#include "lib/base/expectations.h"
 #include "lib/base/file_record.h"
 #include "lib/base/json.h"
 #include "lib/base/option.h"
@@ -48,6 +49,7 @@ struct Manifest {
     int format = kFormat;
     std::string stasis_version;
     std::string runtime;
+    std::string runtime_version;  ///< as the runtime says it; empty where there is none
     std::string container;
     std::string checkpoint;
     std::string kind;  ///< "snapshot" or "stop"
@@ -57,12 +59,14 @@ struct Manifest {
     std::string kernel;
     std::string architecture;
     std::string boot_id;
+    std::vector<std::string> cpu_features;
     std::string criu_version;
 
     OptionList criu_options;
     Json runtime_details;  ///< what the runtime's adapter needs to restore; only it reads them
     std::vector<Task> tasks;
     std::string lasting_network;  ///< a network namespace that outlives the target: a stop leaves it locked
+    Expectations expected;
     Rootfs rootfs;
     std::vector<Volume> volumes;
 

@@ -189,11 +189,11 @@ check_blockers() {
 }
 
 check_manifest() {
-    local source=$root/lib/store/manifest.cc keys page
-    keys=$(source_keys "$source" && grep -oE 'json\["[a-z_]+"\]' "$source" | grep -oE '"[a-z_]+"' | tr -d '"')
+    local sources=("$root"/lib/store/{manifest,expectations}.cc) keys page
+    keys=$(source_keys "${sources[@]}" && grep -ohE 'json\["[a-z_]+"\]' "${sources[@]}" | grep -oE '"[a-z_]+"' | tr -d '"')
     page=$(section "$store_manual" MANIFEST)
-    need_in "keys in lib/store/manifest.cc" "$keys" "MANIFEST in stasis-store.5" "$(bold <<<"$page")"
-    need_in "keys in MANIFEST in stasis-store.5" "$(tags <<<"$page")" "keys in lib/store/manifest.cc" "$keys"
+    need_in "keys of the manifest" "$keys" "MANIFEST in stasis-store.5" "$(bold <<<"$page")"
+    need_in "keys in MANIFEST in stasis-store.5" "$(tags <<<"$page")" "keys of the manifest" "$keys"
     same "formats in lib/store/manifest.h" \
         "$(sed -n 's/^constexpr int kFormat = \([0-9]*\);/\1/p' "$root/lib/store/manifest.h")" \
         "formats in stasis-store.5" "$(sed -n 's/^This page describes format \([0-9]*\)\.$/\1/p' "$store_manual")"

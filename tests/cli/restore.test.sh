@@ -33,7 +33,7 @@ check_like "$(ls "$STORE/pid/$T/$stop/logs")" $'dump.log\n(restore-20[0-9TZ]*.lo
 works stasis verify
 works stasis --json restore "pid:$T" snap
 check_eq "$(json '[sorted(d), d["target"], d["checkpoint"], d["path"], d["pid"]]')" \
-    "[['checkpoint', 'path', 'pid', 'target', 'total_us'], 'pid:$T', 'snap', '$STORE/pid/$T/snap', $T]" "restore --json"
+    "[['checkpoint', 'path', 'pid', 'target', 'total_us', 'warnings'], 'pid:$T', 'snap', '$STORE/pid/$T/snap', $T]" "restore --json"
 cp -a "$STORE/pid/$T/snap" "$WORK/moved"
 works stasis restore "pid:$T" --dir "$WORK/moved"
 
@@ -52,7 +52,7 @@ done
 script version:4.1
 expect 6 stasis restore "pid:$T"
 check_eq "$ERR" "stasis: error: the checkpoint '$stop' of 'pid:$T' does not fit; nothing was touched
-    it was made by CRIU 4.1.1, here is CRIU 4.1
+    it was made by CRIU 4.1.1, here is CRIU 4.1 (install CRIU 4.1.1 or newer)
 stasis: hint: put right what is listed, then restore again" "an older CRIU"
 script ''
 works stasis verify "pid:$T"

@@ -118,8 +118,15 @@ TEST_CASE("a lock that would outlive its target is made for connections only") {
     REQUIRE(value_of(look_at_self({true, true, false, true, false, {}}, Tcp::close).options, "network-lock") == "skip");
 }
 
-TEST_CASE("descriptors say what they are") {
+TEST_CASE("descriptors and sockets say what they are") {
     const Connection connection;
+    const std::vector<std::uint64_t> inodes = proc::socket_inodes(::getpid());
+    std::vector<proc::TcpSocket> sockets = proc::sockets_of(::getpid()).of_tcp;
+    std::erase_if(sockets, [&](const proc::TcpSocket& s) { return std::count(inodes.begin(), inodes.end(), s.inode) == 0; });
+    REQUIRE(std::count_if(sockets.begin(), sockets.end(), [](const proc::TcpSocket& s) { return s.listens() && !s.connected(); }) == 1);
+    REQUIRE(std::count_if(sockets.begin(), sockets.end(), [](const proc::TcpSocket& s) { return s.connected(); }) == 2);
+    REQUIRE(sockets.front().address == "127.0.0.1");
+    REQUIRE(sockets.front().local == "127.0.0.1:" + std::to_string(sockets.front().port));
     const TempDir temp;
     const sys::UniqueFd file = sys::open_path(temp / "file", O_RDWR | O_CREAT, 0600);
     const sys::UniqueFd event(::eventfd(7, EFD_CLOEXEC));

@@ -1,5 +1,6 @@
 #include "lib/store/manifest.h"
 
+#include "lib/sys/checksum.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
 
@@ -26,6 +27,15 @@ Manifest sample() {
     m.criu_version = "4.1.1";
     m.criu_options = {{"external", "mnt[" + kOddBytes + "]:x", "why"}, {"file-locks", "", "locks are kept"}};
     m.runtime_details = {{"bundle", "/b"}, {"paused", false}, {"list", {1, 2}}};
+    m.runtime_version = "runc version 1.1.5";
+    m.cpu_features = {"avx", "sse2"};
+    m.expected.files = {{"/lib/" + kOddBytes, 0100755, 17, -5, "abcd"}, {"/log", 0100644, std::nullopt, 1, ""}};
+    m.expected.mounts = {{"/data/" + kOddBytes, "/mnt/" + kOddBytes, true}};
+    m.expected.pids = {7, 8};
+    m.expected.addresses = {"10.0.0.2", "::1"};
+    m.expected.listeners = {{"0.0.0.0", 65535}};
+    m.expected.cgroups = {"hybrid", {"memory", "name=systemd"}};
+    m.expected.profiles = {"profile " + kOddBytes};
     m.tasks = {{7, kOddBytes}, {8, "sh"}};
     m.lasting_network = "/run/netns/" + kOddBytes;
     m.rootfs = {"overlay", "/merged/" + kOddBytes, "/upper", "lowerdir=/a:/b,upperdir=/c", "earlier"};
@@ -74,6 +84,9 @@ TEST_CASE("a manifest comes back as it was written") {
     REQUIRE(back.kind == "stop");
     REQUIRE(back.created == written.created);
     REQUIRE(back.boot_id == written.boot_id);
+    REQUIRE(back.runtime_version == written.runtime_version);
+    REQUIRE(back.cpu_features == written.cpu_features);
+    REQUIRE(back.expected == written.expected);
     REQUIRE(back.freeze_us == 123456);
     REQUIRE(back.bytes() == (1ULL << 40) + 77);
     REQUIRE(to_text(back) == to_text(written));
@@ -83,6 +96,21 @@ TEST_CASE("a manifest of nothing comes back") {
     const Manifest back = parse_manifest(to_text(Manifest{}), "x");
     REQUIRE(back.files.empty());
     REQUIRE(back.rootfs.backend == "none");
+}
+
+TEST_CASE("a manifest of format 1 from before there were expectations is read") {
+    Json json = Json::parse(to_text(sample()));
+    json.erase("expected");
+    json.erase("runtime_version");
+    json["host"].erase("cpu_features");
+    json["checksum"] = std::string(32, '0');
+    std::string text = json.dump(2, ' ', true) + "\n";
+    text.replace(text.size() - 36, 32, sys::checksum(text));
+    const Manifest back = parse_manifest(text, "x");
+    REQUIRE(back.expected == Expectations{});
+    REQUIRE(back.runtime_version.empty());
+    REQUIRE(back.cpu_features.empty());
+    REQUIRE(back.target() == "runc:web-7");
 }
 
 TEST_CASE("a manifest is plain ASCII that begins with its format") {

@@ -1,0 +1,96 @@
+#include "lib/ops/fit.h"
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/inspect/expectations.h"
+#include "lib/ops/fit_network.h"
+
+namespace stasis::ops {
+namespace {
+
+/// What was written since is a warning for each file; an upgrade of the system can make hundreds.
+constexpr std::size_t kMostWarnings = 10;
+
+/// A volume is kept where its checkpoint has room for a folder.
+bool is_kept(const runtime::BindMount& volume, bool with_volumes) {
+    return with_volumes && std::filesystem::is_directory(volume.source);
+}
+
+/// The tasks of a target that runs; they are killed before its restore.
+std::vector<proc::Stat> running_tasks(const Target& target) {
+    const runtime::Status status = target.adapter->status(target.container);
+    if (status != runtime::Status::running && status != runtime::Status::paused) return {};
+    try {
+        return proc::tree_of(target.adapter->describe(target.container).init.pid, proc::all_processes());
+    } catch (const Error&) {
+        return {};  // ended by now, or not what the checkpoint was made of
+    }
+}
+
+void compare_target(const Target& target, const store::Manifest& manifest, Fit& fit) {
+    // Its files belong to that one, which may run.
+    if (manifest.target() != target.text())
+        fit.misfits.push_back({MisfitKind::target, "it is a checkpoint of '" + manifest.target() + "'", "name that one"});
+    for (const std::string& folder : {manifest.rootfs.path, manifest.rootfs.source})
+        if (!folder.empty() && std::filesystem::is_symlink(std::filesystem::symlink_status(folder))) {
+            fit.misfits.push_back({MisfitKind::target,
+                                   "'" + folder + "', where its files belong, is a symbolic link now",
+                                   "put the folder back"});
+            break;
+        }
+}
+
+void compare_files(const std::vector<ExpectedFile>& files, Fit& fit) {
+    Fit of_files;
+    for (const ExpectedFile& file : files) compare_file(file, inspect::look_at_file(file.path), of_files);
+    fit.misfits.insert(fit.misfits.end(), of_files.misfits.begin(), of_files.misfits.end());
+    std::vector<std::string>& warnings = of_files.warnings;
+    if (warnings.size() > kMostWarnings) {
+        const std::size_t more = warnings.size() - kMostWarnings;
+        warnings.resize(kMostWarnings);
+        warnings.push_back(fmt::format("{} more files were written since", more));
+    }
+    fit.warnings.insert(fit.warnings.end(), warnings.begin(), warnings.end());
+}
+
+}  // namespace
+
+Expectations record_expectations(const Target& target, const runtime::Description& described, bool keep_rootfs,
+                                 bool with_volumes) {
+    inspect::Scope scope;
+    const bool has_rootfs = !described.rootfs.empty();
+    if (!has_rootfs) scope.places.push_back({"/", "/"});
+    if (has_rootfs && !keep_rootfs) scope.places.push_back({"/", described.rootfs});
+    for (const runtime::BindMount& volume : described.volumes)
+        if (!is_kept(volume, with_volumes)) scope.places.push_back({volume.destination, volume.source});
+    scope.same_pids = target.adapter->restores_to_same_pids(described.details);
+    scope.lasting_network = !described.lasting_network.empty();
+    scope.own_cgroups = has_rootfs;
+
+    Expectations expected = inspect::record_expectations(described.init, scope);
+    for (const runtime::BindMount& volume : described.volumes)
+        expected.mounts.push_back({volume.source, volume.destination, std::filesystem::is_directory(volume.source)});
+    return expected;
+}
+
+Fit fit(const Target& target, const store::Manifest& manifest, const runtime::RestorePlan& plan,
+        const criu::Version& criu) {
+    Fit result;
+    const Expectations& expected = manifest.expected;
+    const std::vector<proc::Stat> replaced = running_tasks(target);
+    compare_target(target, manifest, result);
+    compare_hosts(manifest, this_host(), criu, result);
+    for (std::string& obstacle : target.adapter->obstacles(plan))
+        result.misfits.push_back({MisfitKind::runtime, std::move(obstacle), ""});
+    if (!manifest.runtime_version.empty()) compare_runtimes(manifest.runtime_version, target.adapter->version(), result);
+    compare_cgroups(expected.cgroups, inspect::available_cgroups(), result);
+    compare_profiles(expected.profiles, inspect::loaded_profiles(), result);
+    compare_mounts(expected.mounts, result);
+    compare_files(expected.files, result);
+    compare_pids(expected.pids, proc::all_processes(), replaced, result);
+    compare_network(expected, manifest.lasting_network, replaced, result);
+    return result;
+}
+
+}  // namespace stasis::ops
