@@ -4,8 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "cmd/exit_code.h"
+#include "cmd/documents.h"
 #include "cmd/dump_options.h"
+#include "cmd/exit_code.h"
 #include "cmd/output.h"
 
 namespace stasis {
@@ -19,15 +20,22 @@ Json to_json(const ops::Finding& finding) {
             {"remedy", finding.ok ? "" : finding.remedy}};
 }
 
+bool is_fine(const std::vector<ops::Finding>& findings) {
+    return std::none_of(findings.begin(), findings.end(),
+                        [](const ops::Finding& finding) { return finding.required && !finding.ok; });
+}
+
+Json to_json(const std::vector<ops::Finding>& findings) {
+    Json list = Json::array();
+    for (const ops::Finding& finding : findings) list.push_back(to_json(finding));
+    return {{"ok", is_fine(findings)}, {"findings", list}};
+}
+
 int check_host(const Globals& globals) {
     Session session(globals);
     const std::vector<ops::Finding> findings = ops::check_host(session.context());
-    const bool can = std::none_of(findings.begin(), findings.end(),
-                                  [](const ops::Finding& finding) { return finding.required && !finding.ok; });
     if (globals.json) {
-        Json list = Json::array();
-        for (const ops::Finding& finding : findings) list.push_back(to_json(finding));
-        print_json({{"ok", can}, {"findings", list}});
+        print_json(to_json(findings));
     } else {
         std::vector<std::vector<std::string>> rows;
         for (const ops::Finding& finding : findings) {
@@ -36,7 +44,7 @@ int check_host(const Globals& globals) {
         }
         print_table(rows);
     }
-    return can ? kOk : kPrecondition;
+    return is_fine(findings) ? kOk : kPrecondition;
 }
 
 Json to_json(const ops::TargetCheck& check) {
@@ -87,6 +95,10 @@ int check_target(const Globals& globals, CheckOptions& options) {
 }
 
 }  // namespace
+
+Json check_document(ops::Context& context, const std::string& target) {
+    return target.empty() ? to_json(ops::check_host(context)) : to_json(ops::check_target(context, target, {}));
+}
 
 void add_check(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<CheckOptions>();

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "cmd/command.h"
+#include "cmd/documents.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
 #include "lib/ops/manage.h"
@@ -67,6 +67,10 @@ int run_info(const Globals& globals, const InfoOptions& options) {
 }
 
 }  // namespace
+
+Json info_document(ops::Context& context, const std::string& target, const std::string& name) {
+    return to_json(ops::info(context, target, name, std::nullopt));
+}
 
 void add_info(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<InfoOptions>();

@@ -1,4 +1,4 @@
-#include "cmd/command.h"
+#include "cmd/documents.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
 #include "lib/ops/manage.h"
@@ -26,13 +26,17 @@ std::vector<std::string> to_row(const store::Entry& entry) {
             to_string(entry.found.state)};
 }
 
+Json to_json(const std::vector<store::Entry>& entries) {
+    Json list = Json::array();
+    for (const store::Entry& entry : entries) list.push_back(to_json(entry));
+    return {{"checkpoints", list}};
+}
+
 int run_list(const Globals& globals, const std::string& target) {
     Session session(globals);
     const std::vector<store::Entry> entries = ops::list(session.context(), target);
     if (globals.json) {
-        Json list = Json::array();
-        for (const store::Entry& entry : entries) list.push_back(to_json(entry));
-        print_json({{"checkpoints", list}});
+        print_json(to_json(entries));
         return kOk;
     }
     std::vector<std::vector<std::string>> rows{{"TARGET", "CHECKPOINT", "KIND", "CREATED", "SIZE", "STATE"}};
@@ -42,6 +46,8 @@ int run_list(const Globals& globals, const std::string& target) {
 }
 
 }  // namespace
+
+Json list_document(ops::Context& context, const std::string& target) { return to_json(ops::list(context, target)); }
 
 void add_list(CLI::App& parent, const Globals& globals, Run& run) {
     const auto target = std::make_shared<std::string>();

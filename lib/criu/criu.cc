@@ -133,8 +133,10 @@ class Conversation {
 
 }  // namespace
 
+sys::Path binary_path() { return resolve_in_path(locate_binary()); }
+
 BinaryQuery BinaryQuery::start() {
-    const sys::Path path = resolve_in_path(locate_binary());
+    const sys::Path path = binary_path();
     try {
         Swrk criu = Swrk::start(path, true);
         rpc::Request request;

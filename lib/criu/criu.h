@@ -19,8 +19,12 @@ struct Binary {
 /// Where scripts/setup puts a CRIU of its own when the system's does not work.
 inline constexpr const char* kPrivateBinary = "/opt/stasis/criu/sbin/criu";
 
-/// The question which CRIU there is, asked while we do something else: STASIS_CRIU, else the
-/// private one, else the first in PATH is started and asked for its version.
+/// The CRIU that is used: STASIS_CRIU, else the private one, else the first in PATH. Throws
+/// Kind::precondition where there is none.
+sys::Path binary_path();
+
+/// The question which CRIU there is, asked while we do something else: binary_path() is started and
+/// asked for its version.
 class BinaryQuery {
   public:
     /// Throws Kind::precondition where there is none.

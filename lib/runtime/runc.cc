@@ -218,6 +218,15 @@ Description RuncAdapter::describe(const std::string& container) const {
     return description;
 }
 
+std::vector<Evidence> RuncAdapter::evidence(const std::string& container) const {
+    require_known(container);
+    const auto state = [this, container] { return sys::ask(command({"state", container})); };
+    const auto config = [state] {
+        return sys::read_file(Path(Json::parse(state()).at("bundle").get<std::string>()) / "config.json");
+    };
+    return {{"state.json", state, EvidenceFormat::json}, {"config.json", config, EvidenceFormat::json}};
+}
+
 std::vector<std::string> RuncAdapter::obstacles(const RestorePlan& plan) const {
     std::vector<std::string> found;
     const Path bundle = plan.details.at("bundle").get<std::string>();

@@ -14,6 +14,7 @@ class RuncAdapter : public Adapter {
     bool knows(const std::string& container) const override;
     Status status(const std::string& container) const override;
     Description describe(const std::string& container) const override;
+    std::vector<Evidence> evidence(const std::string& container) const override;
     bool restores() const override { return true; }
     bool restores_to_same_pids(const Json&) const override { return false; }
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;

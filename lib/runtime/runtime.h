@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/evidence.h"
 #include "lib/base/json.h"
 #include "lib/base/option.h"
 #include "lib/base/progress.h"
@@ -86,6 +87,10 @@ class Adapter {
     void require_known(const std::string& container) const;
     /// Throws Kind::not_found or, for a container that can't be dumped as it is, Kind::failed.
     virtual Description describe(const std::string& container) const = 0;
+
+    /// What a bug report should have of the container as its runtime knows it: state, configuration.
+    /// Throws Kind::not_found where it is unknown.
+    virtual std::vector<Evidence> evidence(const std::string&) const { return {}; }
 
     /// Does the runtime restore its containers itself? Else the caller does, by CRIU directly.
     virtual bool restores() const = 0;

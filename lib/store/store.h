@@ -53,6 +53,9 @@ class Store {
     /// The folders of runs of a container that ended without an owner, until they are cleared.
     std::vector<Folders> interrupted(const std::string& runtime, const std::string& container) const;
 
+    /// The folders in which failed runs left their logs. Empty means all, as for list().
+    std::vector<Folders> failures(const std::string& runtime, const std::string& container) const;
+
     /// Runtimes under which a container of this name has a folder.
     std::vector<std::string> runtimes_of(const std::string& container) const;
 

@@ -174,4 +174,17 @@ std::string run_or_throw(Command command, Interrupts* interrupts) {
     throw Error(Kind::failed, program + " ended with " + result.status.describe() + (last.empty() ? "" : ": " + last));
 }
 
+std::string ask(std::vector<std::string> args, std::chrono::milliseconds limit) {
+    Command command;
+    command.args = std::move(args);
+    const std::string program = command.args.front();
+    Interrupts interrupts(Clock::now() + limit);
+    try {
+        return run_or_throw(std::move(command), &interrupts);
+    } catch (const Error& error) {
+        if (error.kind() == Kind::interrupted || interrupts.poll_timeout_ms() > 0) throw;
+        throw Error(Kind::failed, "'" + program + "' did not end within " + std::to_string(limit.count()) + " ms");
+    }
+}
+
 }  // namespace stasis::sys

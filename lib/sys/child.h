@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -94,5 +95,9 @@ RunResult run(Command command, Interrupts* interrupts = nullptr);
 
 /// The same, but throws Kind::failed with the command's own last words unless it succeeds.
 std::string run_or_throw(Command command, Interrupts* interrupts = nullptr);
+
+/// The output of a command that only tells something. It throws what run_or_throw() throws, and
+/// Kind::failed where the command takes longer than `limit` and is ended.
+std::string ask(std::vector<std::string> args, std::chrono::milliseconds limit = std::chrono::seconds(10));
 
 }  // namespace stasis::sys

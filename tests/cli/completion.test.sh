@@ -5,7 +5,7 @@
 for shell in bash zsh fish; do
     works "$STASIS" completion "$shell"
     cp "$WORK/out" "$WORK/$shell"
-    for word in snapshot stateful-stop restore check list info verify delete completion with-volumes console-socket runc-root; do
+    for word in snapshot stateful-stop restore check list info verify delete bug-report completion with-volumes console-socket runc-root; do
         check_has "$OUT" "$word"
     done
     for word in selftest-target prepare-network run-with-config; do check_hasnt "$OUT" "$word"; done

@@ -180,6 +180,15 @@ TEST_CASE("run_or_throw quotes the last words") {
     REQUIRE(message("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 4").size() < 2100);
 }
 
+TEST_CASE("a command that only tells something has its time") {
+    REQUIRE(ask({"echo", "said"}) == "said\n");
+    REQUIRE(error_of([] { (void)ask({"/nowhere/program"}); }).kind() == Kind::precondition);
+    const Clock::time_point began = Clock::now();
+    const Error error = error_of([] { (void)ask({"sleep", "60"}, std::chrono::milliseconds(30)); });
+    REQUIRE(Clock::now() - began < std::chrono::seconds(2));
+    REQUIRE(error.message() == "'sleep' did not end within 30 ms");
+}
+
 TEST_CASE("a lock keeps other processes out, and is let go with its descriptor") {
     const TempDir temp;
     const Path path = temp / "lock";
