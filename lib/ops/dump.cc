@@ -129,6 +129,7 @@ class Dump {
         context_.progress.step("looking at " + target.text());
         request_.wishes.keeps_running = request_.kind == DumpKind::snapshot;
         const Examination found = examine(context_, target, request_.wishes);
+        if (found.no_criu) throw *found.no_criu;
         if (!request_.ignore_blockers) refuse_blocked(target, found.seen.blockers);
         warn_of(found);
 
@@ -203,7 +204,7 @@ class Dump {
         manifest_.architecture = host.architecture;
         manifest_.boot_id = host.boot_id;
         manifest_.cpu_features = host.cpu_features;
-        manifest_.criu_version = found.criu.version.text();
+        manifest_.criu_version = found.criu->version.text();
         manifest_.criu_options = found.options;
         manifest_.runtime_details = described.details;
         manifest_.lasting_network = described.lasting_network;
@@ -264,7 +265,7 @@ class Dump {
         options.set_log_level(found.seen.tasks.size() < kManyTasks ? kFullLog : kShortLog);
         options.set_pid(described.init.pid);
         options.set_leave_running(request_.kind == DumpKind::snapshot);
-        criu::apply(manifest_.criu_options, found.criu.version, options);
+        criu::apply(manifest_.criu_options, found.criu->version, options);
         set_configuration(folders, options);
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
@@ -275,7 +276,7 @@ class Dump {
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
             const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
-            const criu::DumpTimes times = criu::dump(found.criu, options, log, on_event, context_.interrupts, lock_fd_);
+            const criu::DumpTimes times = criu::dump(*found.criu, options, log, on_event, context_.interrupts, lock_fd_);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
             after_failure(error, found.seen, partial, settlement);

@@ -52,16 +52,29 @@ void find_known_trouble(const criu::Binary& criu, bool with_sockets, inspect::Bl
                          "install a newer CRIU: scripts/setup does, beside the system's"});
 }
 
+/// A CRIU that is missing or does not work is one of the things that are in the way.
+template <typename Step>
+void note_failure(std::optional<Error>& failure, Step step) {
+    try {
+        step();
+    } catch (const Error& error) {
+        if (error.kind() != Kind::precondition) throw;
+        failure = error;
+    }
+}
+
 }  // namespace
 
 Examination examine(Context& context, const Target& target, const Wishes& wishes) {
-    criu::BinaryQuery query = criu::BinaryQuery::start();
     Examination result;
+    // CRIU tells its version while the target is looked at.
+    std::optional<criu::BinaryQuery> query;
+    note_failure(result.no_criu, [&] { query.emplace(criu::BinaryQuery::start()); });
     result.described = target.adapter->describe(target.container);
     const inspect::Surroundings surroundings{has_nftables(), !result.described.lasting_network.empty(),
                                              target.adapter->restores(), wishes.keeps_running, result.described.paused, result.described.options};
     result.seen = inspect::look(result.described.init, surroundings, wishes.tcp, context.interrupts);
-    result.criu = query.finish(context.interrupts);
+    if (query) note_failure(result.no_criu, [&] { result.criu = query->finish(context.interrupts); });
 
     inspect::Blockers& blockers = result.seen.blockers;
     if (wishes.drop_exec)
@@ -69,7 +82,8 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     const Path folder = folder_for(context, target, wishes);
     find_full_store(result.seen, folder, blockers);
     if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
-    find_known_trouble(result.criu, result.seen.has_network_sockets, blockers);
+    if (result.criu) find_known_trouble(*result.criu, result.seen.has_network_sockets, blockers);
+    if (result.no_criu) blockers.push_back({"no-criu", result.no_criu->message(), result.no_criu->hint()});
 
     result.options = result.seen.options;
     result.options.insert(result.options.end(), result.described.options.begin(), result.described.options.end());

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "lib/base/error.h"
 #include "lib/criu/criu.h"
 #include "lib/inspect/look.h"
 #include "lib/ops/context.h"
@@ -23,13 +24,13 @@ struct Examination {
     runtime::Description described;
     inspect::Look seen;
     OptionList options;  ///< all of CRIU's options for it, the user's own last
-    criu::Binary criu;
+    std::optional<criu::Binary> criu;
+    std::optional<Error> no_criu;  ///< why there is none; a blocker as well
 };
 
 /// Looks at a target without stopping it. Blockers hold everything that is in the way of a dump: what CRIU
 /// can't do, a store without room or within the container's own files, a CRIU too old for the kernel.
-/// Throws Kind::not_found or Kind::failed where there is no running target, Kind::precondition where there
-/// is no CRIU.
+/// Throws Kind::not_found or Kind::failed where there is no running target.
 Examination examine(Context& context, const Target& target, const Wishes& wishes);
 
 }  // namespace stasis::ops
