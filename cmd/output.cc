@@ -81,13 +81,20 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
 void print_error(const Error& error, bool json) {
     std::string text = fmt::format("stasis: error: {}\n", error.message());
     for (const std::string& line : error.details()) text += fmt::format("    {}\n", line);
+    if (!error.cause().empty()) text += fmt::format("stasis: cause: {}\n", error.cause());
     if (!error.hint().empty()) text += fmt::format("stasis: hint: {}\n", error.hint());
     if (!error.log().empty()) text += fmt::format("stasis: log: {}\n", error.log());
     if (error.kind() == Kind::internal) text += "stasis: this is a bug in stasis; please report it with this output\n";
     to_stderr(text);
     if (!json) return;
-    const Json line{{"type", "error"},          {"exit_code", exit_code(error)}, {"message", error.message()},
-                    {"details", error.details()}, {"hint", error.hint()},          {"log", error.log()}};
+    const Json line{{"type", "error"},
+                    {"exit_code", exit_code(error)},
+                    {"message", error.message()},
+                    {"details", error.details()},
+                    {"cause", error.cause()},
+                    {"transient", error.transient()},
+                    {"hint", error.hint()},
+                    {"log", error.log()}};
     to_stderr(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 

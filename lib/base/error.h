@@ -33,6 +33,16 @@ class Error : public std::exception {
         hint_ = std::move(text);
         return *this;
     }
+    /// Why it failed, as a clause, where the message only says what.
+    Error& cause(std::string text) {
+        cause_ = std::move(text);
+        return *this;
+    }
+    /// May the same operation work a moment later, with nothing done about it?
+    Error& transient(bool passes) {
+        transient_ = passes;
+        return *this;
+    }
     /// The path of the log that has the rest of the story.
     Error& log(std::string path) {
         log_ = std::move(path);
@@ -62,6 +72,8 @@ class Error : public std::exception {
     Kind kind() const { return kind_; }
     const std::string& message() const { return message_; }
     const std::string& hint() const { return hint_; }
+    const std::string& cause() const { return cause_; }
+    bool transient() const { return transient_; }
     const std::string& log() const { return log_; }
     const std::vector<std::string>& details() const { return details_; }
     std::optional<int> signal() const { return signal_; }
@@ -71,6 +83,8 @@ class Error : public std::exception {
     Kind kind_;
     std::string message_;
     std::string hint_;
+    std::string cause_;
+    bool transient_ = false;
     std::string log_;
     std::vector<std::string> details_;
     std::optional<int> signal_;

@@ -35,18 +35,20 @@ sys::Path resolve_in_path(const std::string& name) {
 /// CRIU went away without an answer: its log, else what it printed, tells why.
 Error died(const Swrk& criu, const sys::Path& log, const std::string& where) {
     Error error(Kind::failed, "CRIU ended without an answer " + where);
-    std::vector<std::string> lines = causal_lines(log);
     const std::string printed = criu.output();
-    if (lines.empty() && !printed.empty()) lines.push_back(printed.substr(0, printed.find('\n')));
-    return error.details(lines).log(log).hint("run `stasis check` to see whether this CRIU works on this kernel");
+    if (!printed.empty()) error.details({printed.substr(0, printed.find('\n'))});
+    error.log(log).hint("run `stasis check` to see whether this CRIU works on this kernel");
+    explain(error, log);
+    return error;
 }
 
 Error refused(const rpc::Response& response, const sys::Path& log, const std::string& doing) {
-    std::vector<std::string> lines = causal_lines(log);
+    Error error(Kind::failed, "CRIU could not " + doing);
     // cr_errmsg is the first error that CRIU logged, rarely the cause: only where there is no log.
-    if (lines.empty() && response.has_cr_errmsg() && !is_harmless(response.cr_errmsg()))
-        lines.push_back(response.cr_errmsg());
-    return Error(Kind::failed, "CRIU could not " + doing).details(lines).log(log);
+    if (response.has_cr_errmsg() && !is_harmless(response.cr_errmsg())) error.details({response.cr_errmsg()});
+    error.log(log);
+    explain(error, log);
+    return error;
 }
 
 /// May an interrupt be the answer to a notification? CRIU then rolls a dump back. A restore is beyond that:

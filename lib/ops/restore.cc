@@ -59,8 +59,8 @@ class Restore {
                     microseconds_between(began, Clock::now()), warnings_};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
-            if (error.hint().empty())
-                error.hint("the checkpoint is unharmed: remove the cause and restore again");
+            const std::string remedy = error.hint().empty() ? "remove the cause and restore again" : error.hint();
+            error.hint(remedy + "; the checkpoint is unharmed");
             throw;
         }
     }
@@ -123,9 +123,9 @@ class Restore {
         try {
             return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid : restore_tree();
         } catch (Error& error) {
-            std::vector<std::string> lines = criu::causal_lines(plan_.logs / plan_.log_name);
-            if (lines.empty()) lines = error.details();
-            throw error.details(lines).context("cannot restore '" + target_.text() + "'");
+            // A CRIU that we ended ourselves did not fail.
+            if (!context_.interrupts.pending()) criu::explain(error, plan_.logs / plan_.log_name);
+            throw error.context("cannot restore '" + target_.text() + "'");
         }
     }
 

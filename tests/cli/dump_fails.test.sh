@@ -25,6 +25,8 @@ for step in start pre-dump query-ext-files network-lock post-dump end; do
         fails_cleanly 1 stasis $command
         check_like "$ERR" "stasis: error: CRIU could not dump the target
     (\(00.000003\) Error \(criu/fake.c:1\): cannot do '$at'|the first thing that was logged)
+stasis: cause: none that stasis knows
+stasis: hint: \`stasis bug-report TARGET\` collects what is needed to find it
 stasis: log: $STORE/pid/$T/failed-[0-9TZ-]*/logs/dump.log"
 
         for verb in eof-at crash-at; do
@@ -32,6 +34,7 @@ stasis: log: $STORE/pid/$T/failed-[0-9TZ-]*/logs/dump.log"
             # shellcheck disable=SC2086
             fails_cleanly 1 stasis $command
             check_like "$ERR" "stasis: error: CRIU ended without an answer [a-z '-]*
+stasis: cause: none that stasis knows
 stasis: hint: run \`stasis check\` to see whether this CRIU works on this kernel
 stasis: log: $STORE/pid/$T/failed-[0-9TZ-]*/logs/dump.log"
         done
@@ -95,7 +98,7 @@ script refuse:network-lock
 expect 1 stasis --json snapshot "pid:$T"
 check_eq "$OUT" "" "standard output of a failure"
 log=$(sed -n 's/^stasis: log: //p' "$WORK/err")
-check_eq "$(tail -n 1 "$WORK/err")" '{"type":"error","exit_code":1,"message":"CRIU could not dump the target","details":["(00.000003) Error (criu/fake.c:1): cannot do '\''network-lock'\''"],"hint":"","log":"'"$log"'"}' "the error as JSON"
+check_eq "$(tail -n 1 "$WORK/err")" '{"type":"error","exit_code":1,"message":"CRIU could not dump the target","details":["(00.000003) Error (criu/fake.c:1): cannot do '\''network-lock'\''"],"cause":"none that stasis knows","transient":false,"hint":"`stasis bug-report TARGET` collects what is needed to find it","log":"'"$log"'"}' "the error as JSON"
 rm -rf "$STORE/pid/$T"
 
 # The target does not survive: nobody may take that for "as it was".

@@ -43,7 +43,8 @@ for step in start pre-restore post-restore end; do
     expect 1 stasis restore "pid:$T"
     check_like "$ERR" "stasis: error: cannot restore 'pid:$T': CRIU could not restore the target
     \(00.000003\) Error \(criu/fake.c:1\): cannot do '$step'
-stasis: hint: the checkpoint is unharmed: remove the cause and restore again
+stasis: cause: none that stasis knows
+stasis: hint: \`stasis bug-report TARGET\` collects what is needed to find it; the checkpoint is unharmed
 stasis: log: $STORE/pid/$T/$stop/logs/restore-[0-9TZ]*.log"
     script crash-at:$step
     expect 1 stasis restore "pid:$T"

@@ -3,7 +3,6 @@
 #include <google/protobuf/text_format.h>
 
 #include "lib/criu/criu.h"
-#include "lib/criu/log.h"
 #include "proto/criu_stats.pb.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
@@ -104,33 +103,6 @@ TEST_CASE("a restore is configured with the options that it needs, in their orde
             "tcp-established\nfile-locks\nlink-remap\nevasive-devices\next-unix-sk\nforce-irmap\n"
             "irmap-scan-path /one\nirmap-scan-path /two\nnetwork-lock nftables\n");
     REQUIRE(restore_configuration({}).empty());
-}
-
-TEST_CASE("the causal lines of a log are its errors, without those of every log") {
-    const TempDir temp;
-    const Path log = temp / "dump.log";
-    test::write(log,
-                "(00.000010) CRIU run id = 1234\n"
-                "(00.000020) Error (criu/util.c:1): rlimit: Can't setup RLIMIT_NOFILE for self\n"
-                "(00.000030) Warn  (criu/x.c:2): something\n"
-                "(00.000040) no Error here\n"
-                "(00.010000) Error (criu/sk-inet.c:188): inet: Connected TCP socket, consider using --tcp-established option.\n"
-                "(00.010001) ----------------------------------------\n"
-                "(00.010002) Error (criu/cr-dump.c:1669): Dump files (pid: 7) failed with -1\n"
-                "(00.010003) Error (criu/cr-dump.c:2098): Dumping FAILED.\n");
-    REQUIRE(causal_lines(log) ==
-            std::vector<std::string>{
-                "(00.010000) Error (criu/sk-inet.c:188): inet: Connected TCP socket, consider using --tcp-established option.",
-                "(00.010002) Error (criu/cr-dump.c:1669): Dump files (pid: 7) failed with -1"});
-    REQUIRE(causal_lines(log, 1).size() == 1);
-    REQUIRE(contains(causal_lines(log, 1).front(), "Dump files"));
-    std::string many;
-    for (int i = 0; i < 20; ++i) many += "Error (x.c:1): number " + std::to_string(i) + "\n";
-    test::write(log, many + "Error (x.c:1): cut off");
-    REQUIRE(causal_lines(log).size() == 6);
-    REQUIRE(causal_lines(log).back() == "Error (x.c:1): cut off");
-    REQUIRE(causal_lines(log).front() == "Error (x.c:1): number 15");
-    REQUIRE(causal_lines(temp / "none").empty());
 }
 
 TEST_CASE("versions are read, written and compared") {
