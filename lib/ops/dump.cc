@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -25,6 +27,10 @@ constexpr const char* kLogName = "dump.log";
 constexpr int kFullLog = 4;
 constexpr int kShortLog = 2;
 constexpr std::size_t kManyTasks = 1000;
+
+/// How long a transient failure is given to pass before each further try.
+constexpr std::array kPauses{std::chrono::milliseconds(500), std::chrono::milliseconds(1000),
+                             std::chrono::milliseconds(2000)};
 
 std::string kind_name(DumpKind kind) { return kind == DumpKind::stop ? "stop" : "snapshot"; }
 
@@ -331,6 +337,8 @@ class Dump {
             return;
         }
         if (error.kind() == Kind::failed) name_full_store(error, partial.folders().root.parent_path());
+        // Only a target that stood still for nothing may be frozen again.
+        if (!as_it_was || partial.sealed()) error.transient(false);
         if (partial.sealed()) error.log(partial.unseal() / kLogName);
         if (!as_it_was) error.kind(Kind::target_changed).hint("the target is not as it was: look at it before you go on");
         throw error;
@@ -377,7 +385,18 @@ class Dump {
 
 DumpReport dump(Context& context, const DumpRequest& request) {
     require_root();
-    return Dump(context, request).run();
+    for (auto pause = kPauses.begin();; ++pause) {
+        try {
+            return Dump(context, request).run();
+        } catch (Error& error) {
+            if (!error.transient()) throw;
+            if (pause == kPauses.end()) throw error.context(fmt::format("tried {} times", kPauses.size() + 1));
+            context.progress.warn(fmt::format("{}: {}; trying again in {:g} s ({} of {})", error.message(), error.cause(),
+                                              std::chrono::duration<double>(*pause).count(), pause - kPauses.begin() + 1,
+                                              kPauses.size()));
+        }
+        context.interrupts.pause(*pause);
+    }
 }
 
 }  // namespace stasis::ops

@@ -32,7 +32,8 @@ struct DumpReport {
 };
 
 /// A checkpoint of a running target: `snapshot` leaves it running, `stop` ends it once its state
-/// is sealed. On any failure the target is as it was (Kind::failed, Kind::interrupted) or the
+/// is sealed. A failure that passes by itself (Error::transient) is answered by up to three more
+/// tries, after 0.5, 1 and 2 seconds. On any failure the target is as it was (Kind::failed, Kind::interrupted) or the
 /// error says that it is not (Kind::target_changed).
 DumpReport dump(Context& context, const DumpRequest& request);
 

@@ -1,5 +1,6 @@
 #include "lib/sys/interrupts.h"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 
 #include <algorithm>
@@ -31,6 +32,18 @@ bool Interrupts::pending() {
     if (signals_ && !signal_ && ::read(signals_.get(), &info, sizeof info) == sizeof info)
         signal_ = static_cast<int>(info.ssi_signo);
     return signal_.has_value() || (deadline_ && Clock::now() >= *deadline_);
+}
+
+void Interrupts::pause(std::chrono::milliseconds time) {
+    const Clock::time_point end = Clock::now() + time;
+    check();
+    for (auto left = time; left.count() > 0; left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now())) {
+        int timeout = static_cast<int>(left.count());
+        if (const int deadline = poll_timeout_ms(); deadline >= 0) timeout = std::min(timeout, deadline);
+        pollfd signal{fd(), POLLIN, 0};
+        (void)::poll(&signal, 1, timeout);
+        check();
+    }
 }
 
 void Interrupts::check() {

@@ -27,6 +27,9 @@ class Interrupts {
     /// Has a signal arrived or the deadline passed? Stays true once it was.
     bool pending();
 
+    /// Waits for so long, or throws as check() does when it is interrupted.
+    void pause(std::chrono::milliseconds time);
+
     /// Throws Kind::interrupted for a signal, Kind::failed for the deadline; else returns.
     void check();
 

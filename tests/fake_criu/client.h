@@ -9,6 +9,9 @@ namespace fake {
 /// Appends a line to the file that FAKE_CRIU_TRACE names, if any: what a test can look at.
 void trace(const std::string& line);
 
+/// How many lines of that file begin so.
+int traced(const std::string& beginning);
+
 /// Whoever started this `criu swrk`, at the other end of the socket. No way to go on without it.
 class Client {
   public:

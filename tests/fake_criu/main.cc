@@ -148,7 +148,13 @@ class Criu {
         if (const auto number = script_.at("signal-at", step)) (void)::kill(::getppid(), std::stoi(*number));
         if (script_.at("kill-at", step) && options_.pid() > 1) (void)::kill(options_.pid(), SIGKILL);
         if (script_.at("hang-at", step)) client_.wait_until_gone();
-        if (script_.at("refuse", step)) throw Failure{"cannot do '" + step + "'"};
+        const std::optional<std::string> times = script_.at("refuse", step);
+        if (times && (times->empty() || traced("request: type: DUMP") <= std::stoi(*times))) throw Failure{why(step)};
+    }
+
+    static std::string why(const std::string& step) {
+        const char* error = std::getenv("FAKE_CRIU_ERROR");
+        return error == nullptr ? "cannot do '" + step + "'" : error;
     }
 
     void leave(const std::string& step) const {

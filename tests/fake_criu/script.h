@@ -18,7 +18,8 @@ namespace fake {
 ///   slow-at:STEP:MS       waits before STEP
 ///   signal-at:STEP:N      sends its client the signal N before STEP
 ///   kill-at:STEP          kills the target before STEP (CRIU does so before the end of a stop)
-///   refuse:STEP           fails instead of STEP, with an error in its log
+///   refuse:STEP[:TIMES]   fails instead of STEP, with an error in its log: the one in FAKE_CRIU_ERROR if
+///                         that is set; in the first TIMES dumps of the trace only
 ///   print-at:STEP         prints on standard error
 ///   garbage:STEP          sends bytes that are no message
 ///   wrong-type:STEP       sends another type than the one that belongs there
