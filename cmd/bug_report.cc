@@ -70,9 +70,11 @@ Json to_json(const std::vector<ops::Item>& items, const BugReportOptions& option
 std::string to_text(const Json& report) {
     std::string text;
     for (const Json& entry : report["entries"])
-        text += fmt::format("{:>10}  {}\n", human_bytes(entry["bytes"].get<std::size_t>()), entry["name"].get<std::string>());
+        text += fmt::format("{:>10}  {}\n", human_bytes(entry["bytes"].get<std::size_t>()),
+                            entry["name"].get<std::string>());
     for (const Json& entry : report["missing"])
-        text += fmt::format("{:>10}  {}: {}\n", "missing", entry["name"].get<std::string>(), entry["reason"].get<std::string>());
+        text += fmt::format("{:>10}  {}: {}\n", "missing", entry["name"].get<std::string>(),
+                            entry["reason"].get<std::string>());
     return text + report["path"].get<std::string>() + "\n";
 }
 
@@ -112,13 +114,16 @@ int run_bug_report(const Globals& globals, const BugReportOptions& options) {
 
 void add_bug_report(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<BugReportOptions>();
-    CLI::App& command = *parent.add_subcommand("bug-report", "Pack what a report of a problem needs, without memory and secrets");
+    CLI::App& command =
+        *parent.add_subcommand("bug-report", "Pack what a report of a problem needs, without memory and secrets");
     command.add_option("TARGET", options->target, "Container or process tree that it is about");
     command.add_option("CHECKPOINT", options->checkpoint, "Checkpoint (default: the newest)");
-    command.add_option("--output", options->output, "The archive to write (default: named after the time, in this folder)")
+    command
+        .add_option("--output", options->output, "The archive to write (default: named after the time, in this folder)")
         ->type_name("FILE");
     command.add_flag("--no-redact", options->no_redact, "Leave secrets and environment variables in");
-    command.callback([&globals, &run, options] { run = [&globals, options] { return run_bug_report(globals, *options); }; });
+    command.callback(
+        [&globals, &run, options] { run = [&globals, options] { return run_bug_report(globals, *options); }; });
 }
 
 }  // namespace stasis

@@ -63,8 +63,9 @@ Json to_json(const ops::TargetCheck& check) {
 
 void print_check(const ops::TargetCheck& check, bool explain) {
     const inspect::Look& seen = check.found.seen;
-    const std::string size = fmt::format("pid {}, {} task{}, {} of memory", check.found.described.init.pid, seen.tasks.size(),
-                                         seen.tasks.size() == 1 ? "" : "s", human_bytes(seen.memory_bytes));
+    const std::string size =
+        fmt::format("pid {}, {} task{}, {} of memory", check.found.described.init.pid, seen.tasks.size(),
+                    seen.tasks.size() == 1 ? "" : "s", human_bytes(seen.memory_bytes));
     if (seen.blockers.empty())
         print_text(fmt::format("{} can be dumped: {}\n", check.target, size));
     else
@@ -102,14 +103,16 @@ Json check_document(ops::Context& context, const std::string& target) {
 
 void add_check(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<CheckOptions>();
-    CLI::App& command =
-        *parent.add_subcommand("check", "Can this host, or this target, be dumped and restored? Freezes nothing of yours");
+    CLI::App& command = *parent.add_subcommand(
+        "check", "Can this host, or this target, be dumped and restored? Freezes nothing of yours");
     command.add_option("TARGET", options->target, "Container or process tree (default: the host)");
     add_wishes(command, options->wishes);
     command.add_flag("--stop", options->stop, "Look as stateful-stop does, rather than snapshot");
     command.add_flag("--explain", options->explain, "Print each CRIU option that would be chosen, and why");
     command.callback([&globals, &run, options] {
-        run = [&globals, options] { return options->target.empty() ? check_host(globals) : check_target(globals, *options); };
+        run = [&globals, options] {
+            return options->target.empty() ? check_host(globals) : check_target(globals, *options);
+        };
     });
 }
 

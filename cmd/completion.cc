@@ -76,7 +76,8 @@ std::string fish_script(const CLI::App& app) {
                             command->get_description());
         for (const CLI::Option* option : command->get_options())
             for (const std::string& name : option->get_lnames())
-                text += fmt::format("complete -c stasis -n '__fish_seen_subcommand_from {}' -l {}\n", command->get_name(), name);
+                text += fmt::format("complete -c stasis -n '__fish_seen_subcommand_from {}' -l {}\n",
+                                    command->get_name(), name);
     }
     return text;
 }
@@ -89,7 +90,9 @@ void add_completion(CLI::App& parent, const Globals&, Run& run) {
     command.add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
     command.callback([&parent, &run, shell] {
         run = [&parent, shell]() -> int {
-            print_text(*shell == "bash" ? bash_script(parent) : *shell == "zsh" ? zsh_script(parent) : fish_script(parent));
+            print_text(*shell == "bash"  ? bash_script(parent)
+                       : *shell == "zsh" ? zsh_script(parent)
+                                         : fish_script(parent));
             return kOk;
         };
     });

@@ -27,7 +27,8 @@ void add_delete(CLI::App& parent, const Globals& globals, Run& run) {
     CLI::App& command = *parent.add_subcommand("delete", "Delete checkpoints and what failed runs left behind");
     command.add_option("TARGET", options->target, "Container or process tree")->required();
     command.add_option("NAME", options->names, "Checkpoints")->required();
-    command.callback([&globals, &run, options] { run = [&globals, options] { return run_delete(globals, *options); }; });
+    command.callback(
+        [&globals, &run, options] { run = [&globals, options] { return run_delete(globals, *options); }; });
 }
 
 }  // namespace stasis

@@ -32,7 +32,8 @@ std::string to_text(const ops::DumpReport& report) {
 }  // namespace
 
 void add_wishes(CLI::App& command, ops::Wishes& wishes) {
-    command.add_option("--dir", wishes.directory, "Write to this directory, which must not exist, instead of the store")
+    command
+        .add_option("--dir", wishes.directory, "Write to this directory, which must not exist, instead of the store")
         ->type_name("DIR");
     command
         .add_option_function<std::string>(

@@ -10,15 +10,15 @@ namespace stasis {
 /// doesn't know treats it as a failure.
 enum ExitCode {
     kOk = 0,
-    kFailed = 1,          ///< the target is as it was
+    kFailed = 1,  ///< the target is as it was
     kUsage = 2,
-    kPrecondition = 3,    ///< not root, no working CRIU, kernel
+    kPrecondition = 3,  ///< not root, no working CRIU, kernel
     kNotFound = 4,
     kBusy = 5,
-    kDamaged = 6,         ///< checkpoint damaged or incompatible
-    kTargetChanged = 7,   ///< failed, and the target is NOT as it was
-    kInterrupted = 130,   ///< SIGINT
-    kTerminated = 143,    ///< SIGTERM, SIGHUP
+    kDamaged = 6,        ///< checkpoint damaged or incompatible
+    kTargetChanged = 7,  ///< failed, and the target is NOT as it was
+    kInterrupted = 130,  ///< SIGINT
+    kTerminated = 143,   ///< SIGTERM, SIGHUP
 };
 
 inline int exit_code(const Error& error) {

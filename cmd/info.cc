@@ -43,14 +43,17 @@ Json to_json(const ops::Choice& choice) {
 std::string to_text(const ops::Choice& choice) {
     const store::Manifest& m = choice.manifest;
     std::string text = fmt::format("{} '{}' ({})\n", m.target(), m.checkpoint, m.kind);
-    const auto line = [&text](const char* label, const std::string& value) { text += fmt::format("  {:<9}{}\n", label, value); };
+    const auto line = [&text](const char* label, const std::string& value) {
+        text += fmt::format("  {:<9}{}\n", label, value);
+    };
     line("created", m.created);
     line("path", choice.location.path().string());
     line("host", fmt::format("{}, kernel {}, {}", m.host_name, m.kernel, m.architecture));
     line("made by", fmt::format("stasis {}, CRIU {}", m.stasis_version, m.criu_version));
     line("frozen", human_time(m.freeze_us));
     line("memory", human_bytes(m.image_bytes));
-    line("rootfs", fmt::format("{} of {} ({})", human_bytes(m.rootfs_bytes), m.rootfs.path.empty() ? "-" : m.rootfs.path, m.rootfs.backend));
+    line("rootfs", fmt::format("{} of {} ({})", human_bytes(m.rootfs_bytes),
+                               m.rootfs.path.empty() ? "-" : m.rootfs.path, m.rootfs.backend));
     line("tasks", std::to_string(m.tasks.size()));
     for (const store::Task& task : m.tasks) text += fmt::format("    {:>7} {}\n", task.pid, task.command);
     return text;
@@ -77,7 +80,8 @@ void add_info(CLI::App& parent, const Globals& globals, Run& run) {
     CLI::App& command = *parent.add_subcommand("info", "Show what one checkpoint says of itself");
     command.add_option("TARGET", options->target, "Container or process tree")->required();
     command.add_option("NAME", options->name, "Checkpoint (default: the newest stop state)");
-    command.add_option("--dir", options->directory, "Show the checkpoint that lies in this directory")->type_name("DIR");
+    command.add_option("--dir", options->directory, "Show the checkpoint that lies in this directory")
+        ->type_name("DIR");
     command.callback([&globals, &run, options] { run = [&globals, options] { return run_info(globals, *options); }; });
 }
 

@@ -34,7 +34,8 @@ constexpr std::array<Command, 13> kCommands{{
 }};
 
 void add_globals(CLI::App& app, Globals& globals) {
-    const CLI::Validator not_empty([](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); }, "");
+    const CLI::Validator not_empty(
+        [](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); }, "");
     app.add_option("--store", globals.store, "Where checkpoints lie")
         ->envname("STASIS_STORE")
         ->capture_default_str()
@@ -78,7 +79,8 @@ int run(int argc, char** argv) {
         const std::vector<std::string> unknown = app.remaining();
         const bool is_unknown = app.get_subcommands().empty() && !unknown.empty();
         const std::string what = is_unknown ? "there is no command or option '" + unknown.front() + "'" : error.what();
-        print_error(Error(Kind::usage, what).hint("`stasis --help` and `stasis COMMAND --help` show how"), globals.json);
+        print_error(Error(Kind::usage, what).hint("`stasis --help` and `stasis COMMAND --help` show how"),
+                    globals.json);
         return kUsage;
     } catch (const Error& error) {
         print_error(error, globals.json);

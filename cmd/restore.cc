@@ -33,7 +33,8 @@ void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
     CLI::App& command = *parent.add_subcommand("restore", "Bring a target back as a checkpoint has it");
     command.add_option("TARGET", request->target, "Container or process tree")->required();
     command.add_option("NAME", request->name, "Checkpoint (default: the newest stop state)");
-    command.add_option("--dir", request->directory, "Restore the checkpoint that lies in this directory")->type_name("DIR");
+    command.add_option("--dir", request->directory, "Restore the checkpoint that lies in this directory")
+        ->type_name("DIR");
     command.add_flag("--replace", request->replace, "Kill the target if it runs, once the checkpoint is verified");
     command.add_flag("!--no-verify", request->verify, "Do not read the whole checkpoint to verify it first");
     command
@@ -42,11 +43,13 @@ void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
         ->type_name("PATH");
     std::vector<std::string> kinds = ops::ignorable_misfits();
     kinds.emplace_back("all");
-    command.add_option("--ignore-misfit", request->ignored_misfits, "Restore although this does not fit (can be repeated)")
+    command
+        .add_option("--ignore-misfit", request->ignored_misfits, "Restore although this does not fit (can be repeated)")
         ->check(CLI::IsMember(kinds))
         ->type_name("KIND")
         ->allow_extra_args(false);
-    command.callback([&globals, &run, request] { run = [&globals, request] { return run_restore(globals, *request); }; });
+    command.callback(
+        [&globals, &run, request] { run = [&globals, request] { return run_restore(globals, *request); }; });
 }
 
 }  // namespace stasis

@@ -6,7 +6,8 @@ namespace {
 
 Deadline deadline_of(const Globals& globals) {
     if (!globals.timeout_seconds) return std::nullopt;
-    return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(*globals.timeout_seconds));
+    return Clock::now() +
+           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(*globals.timeout_seconds));
 }
 
 }  // namespace

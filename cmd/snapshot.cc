@@ -22,11 +22,13 @@ int run_snapshot(const Globals& globals, const SnapshotOptions& options) {
 void add_snapshot(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<SnapshotOptions>();
     CLI::App& command = *parent.add_subcommand("snapshot", "Checkpoint a target that keeps running");
-    command.add_option("TARGET", options->request.target, "Container or process tree (runc:NAME, pid:N, or a bare name)")
+    command
+        .add_option("TARGET", options->request.target, "Container or process tree (runc:NAME, pid:N, or a bare name)")
         ->required();
     command.add_option("NAME", options->request.name, "Name of the checkpoint (default: the time in UTC)");
     add_dump_options(command, options->request, options->explain);
-    command.callback([&globals, &run, options] { run = [&globals, options] { return run_snapshot(globals, *options); }; });
+    command.callback(
+        [&globals, &run, options] { run = [&globals, options] { return run_snapshot(globals, *options); }; });
 }
 
 }  // namespace stasis

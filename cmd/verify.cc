@@ -43,7 +43,8 @@ void add_verify(CLI::App& parent, const Globals& globals, Run& run) {
     CLI::App& command = *parent.add_subcommand("verify", "Read checkpoints and compare every file with its checksum");
     command.add_option("TARGET", options->target, "Only those of this target (default: the whole store)");
     command.add_option("NAME", options->name, "Only this checkpoint");
-    command.callback([&globals, &run, options] { run = [&globals, options] { return run_verify(globals, *options); }; });
+    command.callback(
+        [&globals, &run, options] { run = [&globals, options] { return run_verify(globals, *options); }; });
 }
 
 }  // namespace stasis

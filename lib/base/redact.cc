@@ -123,9 +123,7 @@ bool is_environment(const std::string& key) {
     return name == "env" || name == "environment";
 }
 
-Json hide(const Json& value) {
-    return value.is_null() || value.is_boolean() ? value : Json(kRedacted);
-}
+Json hide(const Json& value) { return value.is_null() || value.is_boolean() ? value : Json(kRedacted); }
 
 Json redact_environment(const Json& variables) {
     if (!variables.is_structured()) return hide(variables);
@@ -133,7 +131,8 @@ Json redact_environment(const Json& variables) {
     for (auto& variable : result) {
         const std::string text = variables.is_array() && variable.is_string() ? variable.get<std::string>() : "";
         const std::size_t equals = text.find('=');
-        variable = equals == std::string::npos ? Json(kRedacted) : Json(text.substr(0, equals + 1) + std::string(kRedacted));
+        variable =
+            equals == std::string::npos ? Json(kRedacted) : Json(text.substr(0, equals + 1) + std::string(kRedacted));
     }
     return result;
 }
@@ -187,7 +186,8 @@ bool names_secret(std::string_view name) {
                                                         "token",    "credential", "authorization"};
     constexpr std::array<std::string_view, 4> kAtItsEnd{"key", "keys", "_pass", "_pwd"};
     std::string text = "_" + lower(name);
-    std::replace_if(text.begin(), text.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     return std::any_of(kAnywhere.begin(), kAnywhere.end(),
                        [&](std::string_view part) { return text.find(part) != std::string::npos; }) ||
            std::any_of(kAtItsEnd.begin(), kAtItsEnd.end(), [&](std::string_view part) { return text.ends_with(part); });

@@ -57,7 +57,9 @@ enum class Rollback { possible, impossible };
 
 /// How long after an interrupt CRIU may take to say something. A dump has to reach its next notification, and
 /// writing memory to a slow disk is the longest way there; a restore that breaks off has nothing to lose.
-std::chrono::seconds grace_for(Rollback rollback) { return std::chrono::seconds(rollback == Rollback::possible ? 60 : 2); }
+std::chrono::seconds grace_for(Rollback rollback) {
+    return std::chrono::seconds(rollback == Rollback::possible ? 60 : 2);
+}
 
 /// Sends `request`, serves notifications, returns the final response.
 class Conversation {
@@ -198,7 +200,8 @@ DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, c
     Swrk process = Swrk::start(criu.path, true, lock_fd);
     Conversation conversation(process, log, on_event, interrupts);
     (void)conversation.run(request, "dump the target");
-    if (!conversation.committed()) throw Error(Kind::failed, "CRIU ended the dump without asking at 'post-dump'").log(log);
+    if (!conversation.committed())
+        throw Error(Kind::failed, "CRIU ended the dump without asking at 'post-dump'").log(log);
     return {conversation.first_answer(), Clock::now()};
 }
 

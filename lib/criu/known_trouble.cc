@@ -8,9 +8,9 @@ namespace stasis::criu {
 namespace {
 
 struct Trouble {
-    Version fixed_in;             ///< every CRIU before this one has it
-    std::pair<int, int> since;    ///< on this kernel and newer ones
-    bool of_sockets;              ///< only targets with network sockets have it
+    Version fixed_in;           ///< every CRIU before this one has it
+    std::pair<int, int> since;  ///< on this kernel and newer ones
+    bool of_sockets;            ///< only targets with network sockets have it
     const char* what;
 };
 

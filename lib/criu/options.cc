@@ -14,9 +14,9 @@ namespace {
 using Setter = std::function<void(rpc::Options&, const std::string&)>;
 
 rpc::CgroupMode cgroup_mode(const std::string& name) {
-    static const std::map<std::string, rpc::CgroupMode> kModes{
-        {"ignore", rpc::IGNORE}, {"none", rpc::CG_NONE}, {"props", rpc::PROPS},
-        {"soft", rpc::SOFT},     {"full", rpc::FULL},    {"strict", rpc::STRICT}};
+    static const std::map<std::string, rpc::CgroupMode> kModes{{"ignore", rpc::IGNORE}, {"none", rpc::CG_NONE},
+                                                               {"props", rpc::PROPS},   {"soft", rpc::SOFT},
+                                                               {"full", rpc::FULL},     {"strict", rpc::STRICT}};
     const auto found = kModes.find(name);
     if (found == kModes.end()) throw Error(Kind::internal, "no cgroup mode '" + name + "'");
     return found->second;
@@ -66,9 +66,9 @@ constexpr std::array<std::string_view, 4> kRepeated{"enable-fs", "external", "ir
 
 /// What a dump of stasis depends on: whether the target lives on, where the images go, who is asked.
 constexpr std::array<std::string_view, 19> kOurs{
-    "action-script", "config",    "daemon",       "images-dir",  "leave-running", "leave-stopped", "log-file",
-    "page-server",   "parent",    "parent-path",  "pidfile",     "prev-images-dir", "restore-detached", "root",
-    "service",       "status-fd", "stream",       "tree",        "work-dir"};
+    "action-script", "config",    "daemon",      "images-dir", "leave-running",   "leave-stopped",    "log-file",
+    "page-server",   "parent",    "parent-path", "pidfile",    "prev-images-dir", "restore-detached", "root",
+    "service",       "status-fd", "stream",      "tree",       "work-dir"};
 
 template <std::size_t size>
 bool contains(const std::array<std::string_view, size>& keys, const std::string& key) {
@@ -120,9 +120,9 @@ std::string configuration(const OptionList& chosen) {
 }
 
 std::string restore_configuration(const OptionList& chosen) {
-    constexpr std::array<std::string_view, 9> kAtRestoreToo{"evasive-devices", "ext-unix-sk", "file-locks",
+    constexpr std::array<std::string_view, 9> kAtRestoreToo{"evasive-devices", "ext-unix-sk",     "file-locks",
                                                             "force-irmap",     "irmap-scan-path", "link-remap",
-                                                            "network-lock",    "tcp-close",   "tcp-established"};
+                                                            "network-lock",    "tcp-close",       "tcp-established"};
     std::string text;
     for (const Option& option : chosen)
         if (contains(kAtRestoreToo, option.key)) text += line_of(option);

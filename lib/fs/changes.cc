@@ -63,7 +63,8 @@ class Comparison {
 
     /// A name of a changed inode takes its other names along, so that they stay one file.
     Changes take(const struct stat& original, const struct stat& copy) {
-        if (attributes(original) != attributes(copy) || not_before(original.st_ctim, before_.time)) changed_.insert(".");
+        if (attributes(original) != attributes(copy) || not_before(original.st_ctim, before_.time))
+            changed_.insert(".");
         for (const auto& [inode, names] : links_) {
             const bool changed = std::any_of(names.begin(), names.end(),
                                              [&](const std::string& name) { return changed_.contains(name); });

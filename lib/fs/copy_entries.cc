@@ -77,7 +77,8 @@ class Copy {
         if (archive_write_close(writer_.get()) != ARCHIVE_OK) fail(writer_.get(), to_.string());
         for (const Path& folder : touched_) {
             struct stat info {};
-            if (::lstat((from_ / folder).c_str(), &info) < 0) throw system_error(errno, "look at '" + folder.string() + "'");
+            if (::lstat((from_ / folder).c_str(), &info) < 0)
+                throw system_error(errno, "look at '" + folder.string() + "'");
             set_times(folder, info);
         }
     }
@@ -138,7 +139,8 @@ class Copy {
 
 }  // namespace
 
-void copy_entries(const Path& from, const Path& to, const std::vector<std::string>& paths, sys::Interrupts& interrupts) {
+void copy_entries(const Path& from, const Path& to, const std::vector<std::string>& paths,
+                  sys::Interrupts& interrupts) {
     Copy copy(from, to);
     for (const std::string& path : paths) {
         interrupts.check();

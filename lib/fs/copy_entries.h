@@ -15,7 +15,6 @@ using sys::Path;
 /// the copying. Keeps what rsync keeps; names of one inode in the list stay one inode. Folders get
 /// their attributes without their contents. What lies at the destination must be gone already,
 /// but for folders. Throws Kind::failed.
-void copy_entries(const Path& from, const Path& to, const std::vector<std::string>& paths,
-                  sys::Interrupts& interrupts);
+void copy_entries(const Path& from, const Path& to, const std::vector<std::string>& paths, sys::Interrupts& interrupts);
 
 }  // namespace stasis::fs

@@ -22,10 +22,8 @@
 namespace stasis::fs {
 namespace {
 
-constexpr std::array<std::pair<Backend, const char*>, 4> kNames{{{Backend::none, "none"},
-                                                                 {Backend::copy, "copy"},
-                                                                 {Backend::overlay, "overlay"},
-                                                                 {Backend::btrfs, "btrfs"}}};
+constexpr std::array<std::pair<Backend, const char*>, 4> kNames{
+    {{Backend::none, "none"}, {Backend::copy, "copy"}, {Backend::overlay, "overlay"}, {Backend::btrfs, "btrfs"}}};
 
 /// The mount whose mount point is exactly `path`; the last one is on top.
 std::optional<proc::Mount> mount_at(const Path& path) {
@@ -37,8 +35,8 @@ std::optional<proc::Mount> mount_at(const Path& path) {
 
 /// The part of an overlay's options that makes it what it is.
 std::string overlay_options(const std::string& all) {
-    constexpr std::array<std::string_view, 6> kKept{"lowerdir=", "upperdir=", "workdir=",
-                                                    "index=",    "redirect_dir=", "metacopy="};
+    constexpr std::array<std::string_view, 6> kKept{
+        "lowerdir=", "upperdir=", "workdir=", "index=", "redirect_dir=", "metacopy="};
     std::string result;
     std::istringstream stream(all);
     for (std::string option; std::getline(stream, option, ',');)
@@ -120,7 +118,8 @@ std::string to_string(Backend backend) {
 Backend backend_from(const std::string& name) {
     for (const auto& [value, text] : kNames)
         if (text == name) return value;
-    throw Error(Kind::damaged, "there is no root file system backend '" + name + "'").hint("update stasis on this host");
+    throw Error(Kind::damaged, "there is no root file system backend '" + name + "'")
+        .hint("update stasis on this host");
 }
 
 RootfsPlan plan_rootfs(const Path& rootfs, const Path& store) {

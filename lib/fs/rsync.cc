@@ -5,9 +5,9 @@
 namespace stasis::fs {
 namespace {
 
-constexpr int kNoSpace = 11;       // RERR_FILEIO
-constexpr int kPartial = 23;       // RERR_PARTIAL: some files could not be read
-constexpr int kVanished = 24;      // RERR_VANISHED
+constexpr int kNoSpace = 11;   // RERR_FILEIO
+constexpr int kPartial = 23;   // RERR_PARTIAL: some files could not be read
+constexpr int kVanished = 24;  // RERR_VANISHED
 
 }  // namespace
 
@@ -32,7 +32,8 @@ void Rsync::finish(sys::Interrupts& interrupts) {
     const int code = result.status.exit_code.value_or(-1);
     if (code == 0 || (live_ && (code == kVanished || code == kPartial))) return;
     const std::string last = result.err.substr(0, result.err.find('\n'));
-    Error error(Kind::failed, what_ + ": rsync ended with " + result.status.describe() + (last.empty() ? "" : ": " + last));
+    Error error(Kind::failed,
+                what_ + ": rsync ended with " + result.status.describe() + (last.empty() ? "" : ": " + last));
     if (code == kNoSpace && result.err.find("No space left") != std::string::npos)
         error.hint("free some space there, or name another store with --store or --dir");
     throw error;

@@ -9,8 +9,8 @@ namespace stasis::inspect {
 
 /// Why a tree can't be dumped as it is, and what would change that.
 struct Blocker {
-    std::string id;      ///< a stable word for scripts; the manual lists them
-    std::string cause;   ///< which process, descriptor or path, and what is wrong with it
+    std::string id;     ///< a stable word for scripts; the manual lists them
+    std::string cause;  ///< which process, descriptor or path, and what is wrong with it
     std::string remedy;
     bool passes = false;  ///< it may be gone a moment later by itself
 };

@@ -11,8 +11,9 @@ namespace {
 
 /// As in ss(8).
 std::string state_name(int state) {
-    constexpr std::array<const char*, 13> kNames{"",        "established", "syn-sent",   "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait",
-                                                 "closed", "close-wait",  "last-ack", "listening",  "closing",    "syn-recv"};
+    constexpr std::array<const char*, 13> kNames{"",           "established", "syn-sent", "syn-recv",   "fin-wait-1",
+                                                 "fin-wait-2", "time-wait",   "closed",   "close-wait", "last-ack",
+                                                 "listening",  "closing",     "syn-recv"};
     return kNames.at(static_cast<std::size_t>(state) < kNames.size() ? static_cast<std::size_t>(state) : 0);
 }
 

@@ -33,13 +33,15 @@ bool may_grow(int flags) { return (flags & O_ACCMODE) == O_WRONLY && (flags & O_
 class FileCollector {
   public:
     /// `root` is how we reach what the target calls "/".
-    FileCollector(const std::vector<OutsidePlace>& places, std::string root) : places_(places), root_(std::move(root)) {}
+    FileCollector(const std::vector<OutsidePlace>& places, std::string root)
+        : places_(places), root_(std::move(root)) {}
 
     void see_task(pid_t pid) {
         const std::string folder = fmt::format("/proc/{}", pid);
         for (const proc::OpenFile& file : proc::open_files(pid))
             see(file.target, fmt::format("{}/fd/{}", folder, file.number), may_grow(file.flags));
-        for (const proc::FileMapping& mapping : proc::file_mappings(pid)) see(mapping.path, root_ + mapping.path, false);
+        for (const proc::FileMapping& mapping : proc::file_mappings(pid))
+            see(mapping.path, root_ + mapping.path, false);
         for (const char* link : {"exe", "cwd", "root"})
             see(sys::read_link(folder + "/" + link).value_or(""), folder + "/" + link, false);
     }
@@ -164,8 +166,8 @@ std::vector<std::string> profiles_of(const std::vector<proc::Stat>& tasks) {
     // Elsewhere attr/current is another module's.
     if (::access(kProfiles, F_OK) != 0) return {};
     for (const proc::Stat& task : tasks)
-        if (const std::string name = profile_name(
-                sys::read_file_if_exists(fmt::format("/proc/{}/attr/current", task.id.pid)).value_or(""));
+        if (const std::string name =
+                profile_name(sys::read_file_if_exists(fmt::format("/proc/{}/attr/current", task.id.pid)).value_or(""));
             !name.empty())
             profiles.insert(name);
     return {profiles.begin(), profiles.end()};

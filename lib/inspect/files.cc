@@ -51,12 +51,14 @@ constexpr std::array<std::string_view, 7> kSupportedAnonymous{
 /// Devices by their node's name.
 constexpr std::array<Unsupported, 10> kDevices{{
     {"/dev/nvidia", "gpu", "an NVIDIA GPU",
-     "stop the work on the GPU first; CRIU's CUDA plugin (cuda_plugin.so) with driver 570 or newer can save it, which stasis "
-     "does not use yet"},
-    {"/dev/kfd", "gpu", "an AMD GPU", "stop the work on the GPU first; CRIU's amdgpu plugin can save it, which stasis does not use yet"},
+     "stop the work on the GPU first; CRIU's CUDA plugin (cuda_plugin.so) with driver 570 or newer can save it, which "
+     "stasis does not use yet"},
+    {"/dev/kfd", "gpu", "an AMD GPU",
+     "stop the work on the GPU first; CRIU's amdgpu plugin can save it, which stasis does not use yet"},
     {"/dev/dri", "gpu", "a GPU", "stop the work on the GPU first"},
     {"/dev/kvm", "kvm", "KVM", "save the guest with its own hypervisor's means"},
-    {"/dev/fuse", "fuse", "the serving end of a FUSE file system", "unmount what the process serves, and mount it again after the restore"},
+    {"/dev/fuse", "fuse", "the serving end of a FUSE file system",
+     "unmount what the process serves, and mount it again after the restore"},
     {"/dev/vhost", "device", "a vhost device", "end the virtual machine first"},
     {"/dev/vfio", "device", "a device passed through (VFIO)", "give the device back first"},
     {"/dev/snd", "device", "a sound device", "end the program that plays or records"},
@@ -82,7 +84,8 @@ bool is_supported_character_device(dev_t device) {
 
 template <std::size_t size>
 const Unsupported* find_row(const std::array<Unsupported, size>& table, const std::string& name) {
-    const auto row = std::find_if(table.begin(), table.end(), [&](const Unsupported& r) { return name.starts_with(r.mark); });
+    const auto row =
+        std::find_if(table.begin(), table.end(), [&](const Unsupported& r) { return name.starts_with(r.mark); });
     return row == table.end() ? nullptr : &*row;
 }
 
@@ -121,7 +124,8 @@ class Files {
 
     void anonymous(const std::string& where, const std::string& name) {
         if (const Unsupported* row = find_row(kAnonymous, name)) return refuse(*row, where);
-        if (std::find(kSupportedAnonymous.begin(), kSupportedAnonymous.end(), name) != kSupportedAnonymous.end()) return;
+        if (std::find(kSupportedAnonymous.begin(), kSupportedAnonymous.end(), name) != kSupportedAnonymous.end())
+            return;
         found_.push_back({"file", fmt::format("{} is '{}', which CRIU can't dump", where, name),
                           "close it in the program, or end the process"});
     }
@@ -145,9 +149,9 @@ class Files {
     void path(const std::string& where, const proc::Descriptor& descriptor, const std::set<int>& mounts) {
         if (mounts.contains(descriptor.mount_id) || descriptor.mount_id == 0) return;
         if (given_.contains(fmt::format("file[{:x}:{:x}]", descriptor.mount_id, descriptor.inode))) return;
-        found_.push_back({"mount",
-                          fmt::format("{} is '{}' on a mount that the process does not see", where, descriptor.target),
-                          "close it in the program; a file of the host can be passed as standard input, output or error only"});
+        found_.push_back(
+            {"mount", fmt::format("{} is '{}' on a mount that the process does not see", where, descriptor.target),
+             "close it in the program; a file of the host can be passed as standard input, output or error only"});
     }
 
     /// CRIU learns the device of huge pages by taking one (4.2.1, kerndat_get_hugetlb_dev): there must be some.
@@ -157,7 +161,8 @@ class Files {
         const std::string pages =
             fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", system.f_bsize / 1024);
         if (sys::read_file_if_exists(pages).value_or("") != "0\n") return;
-        found_.push_back({"huge-pages", where + " is memory of huge pages, of which this host has none; CRIU can't dump it then",
+        found_.push_back({"huge-pages",
+                          where + " is memory of huge pages, of which this host has none; CRIU can't dump it then",
                           "set some aside: `echo 2 >" + pages + "`"});
     }
 
@@ -169,9 +174,10 @@ class Files {
         if (own->second == inode) return;
         for (const Task& task : scene_.tasks)
             if (task.namespaces.at(type) == inode) return;
-        found_.push_back({"namespace-file",
-                          fmt::format("{} is the {} namespace {}, in which no process of the target is", where, type, inode),
-                          "close it in the program, or end the process"});
+        found_.push_back(
+            {"namespace-file",
+             fmt::format("{} is the {} namespace {}, in which no process of the target is", where, type, inode),
+             "close it in the program, or end the process"});
     }
 
     void pid_descriptor(const std::string& where, const std::map<std::string, std::string>& info) {
@@ -183,13 +189,15 @@ class Files {
     }
 
     void mapped(const Task& task, const proc::FileMapping& mapping) {
-        if (const Unsupported* row = find_row(kAnonymous, mapping.path)) return refuse(*row, task.text() + ", a mapping");
+        if (const Unsupported* row = find_row(kAnonymous, mapping.path))
+            return refuse(*row, task.text() + ", a mapping");
         if (mapping.path.starts_with("/secretmem"))
             found_.push_back({"secret-memory", task.text() + " has secret memory (memfd_secret), which CRIU can't read",
                               "switch secret memory off in the program"});
         if (mapping.path.starts_with("/SYSV") && scene_.shares("ipc"))
-            found_.push_back({"ipc", fmt::format("{} has System V shared memory of the host ('{}')", task.text(), mapping.path),
-                              "run the program in an IPC namespace of its own (`unshare --ipc`, or a container)"});
+            found_.push_back(
+                {"ipc", fmt::format("{} has System V shared memory of the host ('{}')", task.text(), mapping.path),
+                 "run the program in an IPC namespace of its own (`unshare --ipc`, or a container)"});
     }
 
     const Scene& scene_;

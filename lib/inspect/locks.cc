@@ -55,11 +55,12 @@ void find_in_locks(const Scene& scene, Blockers& found) {
             if (!holds_lock(task.pid(), descriptor) || !seen.insert(descriptor.inode).second) continue;
             const std::string holder = holder_outside(scene, descriptor);
             if (holder.empty()) continue;
-            found.push_back({"lock",
-                             fmt::format("{} holds a lock on '{}' together with a process outside: {}; a restore would wait for "
-                                         "it for ever",
-                                         task.text(descriptor), descriptor.target, holder),
-                             "end the process outside (often a wrapper such as flock(1), which has `--close` against this)"});
+            found.push_back(
+                {"lock",
+                 fmt::format("{} holds a lock on '{}' together with a process outside: {}; a restore would wait for "
+                             "it for ever",
+                             task.text(descriptor), descriptor.target, holder),
+                 "end the process outside (often a wrapper such as flock(1), which has `--close` against this)"});
         }
 }
 

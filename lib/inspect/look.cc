@@ -28,11 +28,13 @@ void refuse_connections(const Scene& scene, Blockers& blockers) {
 
 bool is_of_network(const std::string& protocol) {
     constexpr std::array<std::string_view, 4> kFamilies{"TCP", "UDP", "RAW", "PING"};
-    return std::any_of(kFamilies.begin(), kFamilies.end(), [&](std::string_view name) { return protocol.starts_with(name); });
+    return std::any_of(kFamilies.begin(), kFamilies.end(),
+                       [&](std::string_view name) { return protocol.starts_with(name); });
 }
 
 bool all_pass(const Blockers& blockers) {
-    return !blockers.empty() && std::all_of(blockers.begin(), blockers.end(), [](const Blocker& b) { return b.passes; });
+    return !blockers.empty() &&
+           std::all_of(blockers.begin(), blockers.end(), [](const Blocker& b) { return b.passes; });
 }
 
 std::string without_root(const std::string& path) { return path.substr(1); }
@@ -67,9 +69,11 @@ std::set<std::string> written_files(const proc::Identity& root) {
     std::set<std::string> written;
     for (const proc::Stat& task : proc::tree_of(root.pid, proc::all_processes())) {
         for (const proc::Descriptor& descriptor : proc::descriptors(task.id.pid))
-            if (descriptor.is_path() && proc::is_writable(task.id.pid, descriptor.number)) written.insert(without_root(descriptor.target));
+            if (descriptor.is_path() && proc::is_writable(task.id.pid, descriptor.number))
+                written.insert(without_root(descriptor.target));
         for (const proc::FileMapping& mapping : proc::file_mappings(task.id.pid))
-            if (mapping.shared && mapping.writable && mapping.path.starts_with("/")) written.insert(without_root(mapping.path));
+            if (mapping.shared && mapping.writable && mapping.path.starts_with("/"))
+                written.insert(without_root(mapping.path));
     }
     return written;
 }

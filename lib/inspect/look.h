@@ -17,7 +17,7 @@ struct Look {
     std::vector<proc::Stat> tasks;
     Blockers blockers;
     std::vector<Warning> warnings;
-    OptionList options;  ///< that this tree needs, beside those that its runtime has chosen
+    OptionList options;                ///< that this tree needs, beside those that its runtime has chosen
     bool has_network_sockets = false;  ///< TCP, UDP and the like
     std::uint64_t memory_bytes = 0;    ///< anonymous and shared memory in use: about what the images will take
 };

@@ -40,7 +40,8 @@ std::string remedy_for(const Task& task, const std::string& setting) {
     return fmt::format("`systemctl edit {}` in the target, set {}no there, and restart the unit", unit, setting);
 }
 
-void find_nested(const Scene& scene, const Task& task, const std::string& type, const std::string& setting, Blockers& found) {
+void find_nested(const Scene& scene, const Task& task, const std::string& type, const std::string& setting,
+                 Blockers& found) {
     const std::uint64_t own = task.namespaces.at(type);
     if (own == 0 || own == scene.root().namespaces.at(type) || own == scene.own_namespaces.at(type)) return;
     found.push_back({"namespace",
@@ -54,17 +55,19 @@ void find_nested_in_hosts(const Scene& scene, const Task& task, const std::strin
     if (!scene.shares(type) || task.namespaces.at(type) == 0 ||
         task.namespaces.at(type) == scene.own_namespaces.at(type))
         return;
-    found.push_back({"namespace",
-                     fmt::format("{} has a {} namespace of its own, and the target's first process that of the host: CRIU "
-                                 "can't restore that",
-                                 task.text(), type),
-                     fmt::format("start the whole target in a {} namespace of its own", type)});
+    found.push_back(
+        {"namespace",
+         fmt::format("{} has a {} namespace of its own, and the target's first process that of the host: CRIU "
+                     "can't restore that",
+                     task.text(), type),
+         fmt::format("start the whole target in a {} namespace of its own", type)});
 }
 
 void find_without_mapping(const Task& root, Blockers& found) {
     const std::optional<std::string> map = sys::read_file_if_exists(fmt::format("/proc/{}/uid_map", root.pid()));
     if (!map || !map->empty()) return;
-    found.push_back({"namespace", root.text() + " is in a user namespace without a mapping of user ids, which CRIU can't dump",
+    found.push_back({"namespace",
+                     root.text() + " is in a user namespace without a mapping of user ids, which CRIU can't dump",
                      "write /proc/PID/uid_map and gid_map after making the namespace (`unshare --map-root-user`)"});
 }
 
@@ -78,7 +81,8 @@ void find_in_namespaces(const Scene& scene, Blockers& found) {
         // CRIU wants a task's and its children's to be one (criu/namespaces.c).
         if (task.namespaces.at("time") == scene.root().namespaces.at("time") &&
             task.namespaces.at("time_for_children") != task.namespaces.at("time"))
-            found.push_back({"namespace", task.text() + " has made a time namespace for its children, which CRIU can't dump",
+            found.push_back({"namespace",
+                             task.text() + " has made a time namespace for its children, which CRIU can't dump",
                              "start it without one (unshare --time)"});
     }
 }

@@ -47,7 +47,8 @@ Ghosts find_ghosts(const Scene& scene) {
     Ghosts ghosts;
     for (const Task& task : scene.tasks) {
         for (const proc::Descriptor& descriptor : task.descriptors)
-            if (descriptor.target.ends_with(kDeleted)) see(fmt::format("/proc/{}/fd/{}", task.pid(), descriptor.number), ghosts);
+            if (descriptor.target.ends_with(kDeleted))
+                see(fmt::format("/proc/{}/fd/{}", task.pid(), descriptor.number), ghosts);
         for (const proc::FileMapping& mapping : task.mappings)
             if (mapping.path.ends_with(kDeleted))
                 see(fmt::format("/proc/{}/map_files/{:x}-{:x}", task.pid(), mapping.start, mapping.end), ghosts);
@@ -69,7 +70,8 @@ void choose_unix(const Scene& scene, OptionList& options) {
         for (const proc::UnixSocket& socket : network.of_unix)
             if (socket.type == SOCK_DGRAM && socket.peer != 0 && scene.sockets.contains(socket.inode) &&
                 !scene.sockets.contains(socket.peer)) {
-                options.push_back({"ext-unix-sk", "", "a datagram socket sends to a process outside (syslog, for example)"});
+                options.push_back(
+                    {"ext-unix-sk", "", "a datagram socket sends to a process outside (syslog, for example)"});
                 return;
             }
 }
@@ -82,8 +84,8 @@ void choose_network_lock(const Scene& scene, bool connected, OptionList& options
     else if (scene.surroundings.has_nftables)
         options.push_back({"network-lock", "nftables", "its connections are closed to packets while it stands still"});
     else
-        options.push_back(
-            {"network-lock", "iptables", "its connections are closed to packets while it stands still; nft is missing"});
+        options.push_back({"network-lock", "iptables",
+                           "its connections are closed to packets while it stands still; nft is missing"});
 }
 
 /// CRIU opens a watched inode by its handle. Overlay and NFS have handles that can't be opened: there it
@@ -96,7 +98,9 @@ void choose_irmap(const Scene& scene, OptionList& options) {
     if (!watches) return;
     for (const proc::Mount& mount : proc::mounts(scene.root().pid()))
         if (mount.mount_point == "/" && (mount.type == "overlay" || mount.type == "nfs" || mount.type == "nfs4")) {
-            options.push_back({"force-irmap", "", "files are watched (inotify) on " + mount.type + ", whose inodes have no lasting handle"});
+            options.push_back(
+                {"force-irmap", "",
+                 "files are watched (inotify) on " + mount.type + ", whose inodes have no lasting handle"});
             return;
         }
 }
@@ -107,8 +111,9 @@ void choose_timeout(const Scene& scene, OptionList& options) {
     for (const Task& task : scene.tasks) bytes += task.status.memory_bytes;
     const std::uint64_t seconds = kDefaultTimeoutSeconds + bytes / kSlowestBytesPerSecond;
     if (seconds <= kDefaultTimeoutSeconds * 2) return;
-    options.push_back({"timeout", std::to_string(seconds),
-                       fmt::format("{} MiB of memory have to be written even where the disk is slow", bytes / kMebibyte)});
+    options.push_back(
+        {"timeout", std::to_string(seconds),
+         fmt::format("{} MiB of memory have to be written even where the disk is slow", bytes / kMebibyte)});
 }
 
 }  // namespace
@@ -117,7 +122,8 @@ Tcp tcp_from(const std::string& name) {
     if (name == "keep") return Tcp::keep;
     if (name == "close") return Tcp::close;
     if (name == "fail") return Tcp::fail;
-    throw Error(Kind::usage, "'" + name + "' is nothing that can become of TCP connections").hint("keep, close or fail");
+    throw Error(Kind::usage, "'" + name + "' is nothing that can become of TCP connections")
+        .hint("keep, close or fail");
 }
 
 OptionList choose_options(const Scene& scene, Tcp tcp) {
@@ -125,18 +131,20 @@ OptionList choose_options(const Scene& scene, Tcp tcp) {
     const std::vector<proc::TcpSocket> connections = connections_of(scene);
     choose_tcp(connections, tcp, options);
     choose_unix(scene, options);
-    const OptionList standing{{"file-locks", "", "file locks are kept"},
-                              {"link-remap", "", "files that are open by a removed name but have another one are found again"},
-                              {"evasive-devices", "", "device nodes that were replaced are opened by their new name"},
-                              {"enable-external-masters", "", "mounts may receive from masters outside"},
-                              {"enable-external-sharing", "", "mounts may be shared with outside"},
-                              {"orphan-pts-master", "", "a console keeps working although its other end is held outside"}};
+    const OptionList standing{
+        {"file-locks", "", "file locks are kept"},
+        {"link-remap", "", "files that are open by a removed name but have another one are found again"},
+        {"evasive-devices", "", "device nodes that were replaced are opened by their new name"},
+        {"enable-external-masters", "", "mounts may receive from masters outside"},
+        {"enable-external-sharing", "", "mounts may be shared with outside"},
+        {"orphan-pts-master", "", "a console keeps working although its other end is held outside"}};
     options.insert(options.end(), standing.begin(), standing.end());
     const Ghosts ghosts = find_ghosts(scene);
     if (ghosts.largest > kDefaultGhostLimit)
         options.push_back({"ghost-limit", std::to_string(std::min<std::uint64_t>(ghosts.largest, UINT32_MAX)),
                            "the size of the largest deleted file that is still open"});
-    if (ghosts.sparse) options.push_back({"ghost-fiemap", "", "a deleted file that is still open has holes, which need no space"});
+    if (ghosts.sparse)
+        options.push_back({"ghost-fiemap", "", "a deleted file that is still open has holes, which need no space"});
     choose_irmap(scene, options);
     choose_network_lock(scene, !connections.empty() && tcp == Tcp::keep, options);
     choose_timeout(scene, options);

@@ -17,7 +17,8 @@ namespace stasis::inspect {
 namespace {
 
 std::map<std::string, std::uint64_t> namespaces_of(pid_t pid) {
-    constexpr std::array<const char*, 9> kTypes{"cgroup", "ipc", "mnt", "net", "pid", "time", "time_for_children", "user", "uts"};
+    constexpr std::array<const char*, 9> kTypes{"cgroup", "ipc", "mnt", "net", "pid", "time", "time_for_children",
+                                                "user",   "uts"};
     std::map<std::string, std::uint64_t> result;
     for (const char* type : kTypes) result[type] = proc::namespace_inode(pid, type);
     return result;
@@ -64,7 +65,8 @@ void read_sockets(Scene& scene) {
             if (!is_socket(descriptor)) continue;
             const std::uint64_t inode = proc::inode_in(descriptor.target);
             if (scene.sockets.contains(inode)) continue;  // inherited
-            scene.sockets[inode] = of_unix.contains(inode) ? "UNIX" : proc::socket_protocol(task.pid(), descriptor.number);
+            scene.sockets[inode] =
+                of_unix.contains(inode) ? "UNIX" : proc::socket_protocol(task.pid(), descriptor.number);
         }
 }
 

@@ -14,7 +14,7 @@ namespace stasis::inspect {
 
 /// What is known about a target beside what /proc shows.
 struct Surroundings {
-    bool has_nftables = false;            ///< `nft` is there: a lock can be made, and removed after a failure
+    bool has_nftables = false;             ///< `nft` is there: a lock can be made, and removed after a failure
     bool network_outlives_target = false;  ///< so would a lock: none is made where there is nothing to lock
     bool has_runtime = false;              ///< a runtime restores it: it gives a container its console and cgroups back
     bool keeps_running = true;             ///< a snapshot; false for a stop
@@ -39,12 +39,12 @@ struct Task {
 
 /// All that was read of a live tree, in one pass and without stopping it.
 struct Scene {
-    std::vector<Task> tasks;               ///< the root first, parents before children
-    std::vector<proc::Stat> processes;     ///< of the whole host
+    std::vector<Task> tasks;                              ///< the root first, parents before children
+    std::vector<proc::Stat> processes;                    ///< of the whole host
     std::map<std::string, std::uint64_t> own_namespaces;  ///< stasis's, which are CRIU's, too
     /// Sockets that any task has open, by inode, and what the kernel calls their protocol ("TCP", "UNIX" …).
     std::map<std::uint64_t, std::string> sockets;
-    std::vector<proc::Sockets> networks;                  ///< of each network namespace with such a socket
+    std::vector<proc::Sockets> networks;  ///< of each network namespace with such a socket
     Surroundings surroundings;
 
     const Task& root() const { return tasks.front(); }

@@ -14,12 +14,14 @@ namespace stasis::inspect {
 namespace {
 
 /// The kernel's names of what CRIU has images for (criu/sockets.c, dump_socket; criu/sk-inet.c, can_dump_ipproto).
-constexpr std::array<std::string_view, 14> kSupported{"TCP",  "TCPv6", "UDP",    "UDPv6", "UDP-Lite",    "UDPLITEv6", "RAW",
-                                                      "RAWv6", "PING", "PINGv6", "UNIX",  "UNIX-STREAM", "NETLINK",   "PACKET"};
+constexpr std::array<std::string_view, 14> kSupported{"TCP",       "TCPv6",       "UDP",     "UDPv6", "UDP-Lite",
+                                                      "UDPLITEv6", "RAW",         "RAWv6",   "PING",  "PINGv6",
+                                                      "UNIX",      "UNIX-STREAM", "NETLINK", "PACKET"};
 
 std::string remedy_for(const std::string& protocol) {
     if (protocol.starts_with("MPTCP"))
-        return "switch Multipath TCP off: for a Go program `GODEBUG=multipathtcp=0`, for the host `sysctl net.mptcp.enabled=0`";
+        return "switch Multipath TCP off: for a Go program `GODEBUG=multipathtcp=0`, for the host `sysctl "
+               "net.mptcp.enabled=0`";
     if (protocol == "AF_VSOCK") return "have the program speak TCP or unix sockets instead of vsock";
     return "close it in the program, or end the process; it connects again after the restore";
 }
@@ -58,11 +60,13 @@ class UnixSockets {
     void connection(const std::string& where, const proc::UnixSocket& socket) {
         // One that still waits to be accepted has its other end in the listener.
         if (const auto listener = listeners_.find(socket.inode); listener != listeners_.end()) {
-            if (!scene_.sockets.contains(listener->second->inode)) refuse(where, listener->second->inode, listener->second->name);
+            if (!scene_.sockets.contains(listener->second->inode))
+                refuse(where, listener->second->inode, listener->second->name);
             return;
         }
         if (socket.peer == 0 || scene_.sockets.contains(socket.peer)) return;
-        if (const auto waiting = known_.find(socket.peer); waiting != known_.end() && listeners_.contains(socket.peer)) return;
+        if (const auto waiting = known_.find(socket.peer); waiting != known_.end() && listeners_.contains(socket.peer))
+            return;
         const auto peer = known_.find(socket.peer);
         const std::string name = !socket.name.empty() || peer == known_.end() ? socket.name : peer->second->name;
         refuse(where, socket.peer, name);
@@ -76,10 +80,11 @@ class UnixSockets {
     }
 
     void refuse(const std::string& where, std::uint64_t peer, const std::string& name) {
-        found_.push_back({"unix-peer",
-                          fmt::format("{} is half of a unix connection{}; the other half is outside: {}", where,
-                                      name.empty() ? "" : " ('" + name + "')", holder_of(scene_, peer)),
-                          "close the connection (restart that client, or run its server in the container), then try again"});
+        found_.push_back(
+            {"unix-peer",
+             fmt::format("{} is half of a unix connection{}; the other half is outside: {}", where,
+                         name.empty() ? "" : " ('" + name + "')", holder_of(scene_, peer)),
+             "close the connection (restart that client, or run its server in the container), then try again"});
     }
 
     const Scene& scene_;
@@ -92,8 +97,9 @@ class UnixSockets {
 void find_queued(const Scene& scene, const std::string& where, std::uint64_t inode, Blockers& found) {
     for (const proc::Sockets& network : scene.networks) {
         if (network.netlink_unread.contains(inode))
-            found.push_back({"netlink-queue", where + " is a netlink socket with unread messages, which CRIU can't dump",
-                             "try again in a moment; where it stays so, the program does not read its socket: restart it", true});
+            found.push_back(
+                {"netlink-queue", where + " is a netlink socket with unread messages, which CRIU can't dump",
+                 "try again in a moment; where it stays so, the program does not read its socket: restart it", true});
         if (network.udp_unsent.contains(inode))
             found.push_back({"udp-unsent", where + " is a UDP socket with a datagram that is not sent yet (UDP_CORK)",
                              "try again in a moment, when the program has sent it", true});
@@ -114,8 +120,10 @@ void find_in_sockets(const Scene& scene, Blockers& found) {
             const std::string& protocol = scene.sockets.at(inode);
             if (protocol.starts_with("UNIX")) {
                 unix_sockets.look_at(where, inode);
-            } else if (!protocol.empty() && std::find(kSupported.begin(), kSupported.end(), protocol) == kSupported.end()) {
-                found.push_back({"socket", fmt::format("{} is a socket of the kind {}, which CRIU can't dump", where, protocol),
+            } else if (!protocol.empty() &&
+                       std::find(kSupported.begin(), kSupported.end(), protocol) == kSupported.end()) {
+                found.push_back({"socket",
+                                 fmt::format("{} is a socket of the kind {}, which CRIU can't dump", where, protocol),
                                  remedy_for(protocol)});
             } else {
                 find_queued(scene, where, inode, found);

@@ -37,10 +37,11 @@ void find_unreadable_limits(const Scene& scene, Blockers& found) {
     if (has_effective_capability(kSysResource)) return;
     for (const Task& task : scene.tasks)
         if (task.status.uid != 0 && task.namespaces.at("user") == scene.own_namespaces.at("user"))
-            found.push_back({"capability",
-                             fmt::format("{} belongs to user {}, whose limits CRIU can't read here without CAP_SYS_RESOURCE",
-                                         task.text(), task.status.uid),
-                             "run stasis with the capability CAP_SYS_RESOURCE, or the container in a user namespace"});
+            found.push_back(
+                {"capability",
+                 fmt::format("{} belongs to user {}, whose limits CRIU can't read here without CAP_SYS_RESOURCE",
+                             task.text(), task.status.uid),
+                 "run stasis with the capability CAP_SYS_RESOURCE, or the container in a user namespace"});
 }
 
 std::string command_of(const Scene& scene, pid_t pid) {
@@ -53,11 +54,12 @@ void find_in_threads(const Task& task, Blockers& found) {
     for (const proc::Stat& thread : proc::threads_of(task.pid())) {
         if (thread.state != 'D') continue;
         const std::string where = proc::waits_in(thread.id.pid);
-        found.push_back({"uninterruptible",
-                         fmt::format("{}, thread {} is in a wait that can't be interrupted{}; it can't be frozen", task.text(),
-                                     thread.id.pid, where.empty() ? "" : " (in the kernel's " + where + ")"),
-                         "wait until what it waits for has come: a disk, an NFS server, or the exec of a child made by vfork",
-                         true});
+        found.push_back(
+            {"uninterruptible",
+             fmt::format("{}, thread {} is in a wait that can't be interrupted{}; it can't be frozen", task.text(),
+                         thread.id.pid, where.empty() ? "" : " (in the kernel's " + where + ")"),
+             "wait until what it waits for has come: a disk, an NFS server, or the exec of a child made by vfork",
+             true});
     }
 }
 
@@ -65,19 +67,22 @@ void find_in_threads(const Task& task, Blockers& found) {
 
 void find_in_tasks(const Scene& scene, Blockers& found) {
     if (proc::is_ancestor(scene.root().pid(), ::getpid()))
-        found.push_back({"ancestor",
-                         fmt::format("{} is an ancestor of stasis itself, which can't freeze itself", scene.root().text()),
-                         "run stasis from outside, for example from another terminal or a service"});
+        found.push_back(
+            {"ancestor",
+             fmt::format("{} is an ancestor of stasis itself, which can't freeze itself", scene.root().text()),
+             "run stasis from outside, for example from another terminal or a service"});
     for (const Task& task : scene.tasks) {
         if (task.status.tracer != 0)
-            found.push_back({"traced",
-                             fmt::format("{} is traced by pid {} ({}): a process has one tracer, and CRIU must be it",
-                                         task.text(), task.status.tracer, command_of(scene, task.status.tracer)),
-                             fmt::format("end pid {}, for example a debugger or strace, or detach it", task.status.tracer)});
+            found.push_back(
+                {"traced",
+                 fmt::format("{} is traced by pid {} ({}): a process has one tracer, and CRIU must be it", task.text(),
+                             task.status.tracer, command_of(scene, task.status.tracer)),
+                 fmt::format("end pid {}, for example a debugger or strace, or detach it", task.status.tracer)});
         if (task.stat.state == 'Z' && task.status.threads > 1)
-            found.push_back({"leader-gone",
-                             fmt::format("the first thread of {} has ended and others run on, which CRIU can't dump", task.text()),
-                             "have the program keep its main thread, for example in pthread_join()"});
+            found.push_back(
+                {"leader-gone",
+                 fmt::format("the first thread of {} has ended and others run on, which CRIU can't dump", task.text()),
+                 "have the program keep its main thread, for example in pthread_join()"});
         if (!scene.surroundings.paused) find_in_threads(task, found);
     }
     find_unreadable_limits(scene, found);

@@ -47,11 +47,12 @@ void find_in_terminals(const Scene& scene, Blockers& found) {
             if (!number || masters.contains(*number)) continue;
             // One line a process: a shell's job has it as input, output and error.
             if (!named.insert(task.text() + descriptor.target).second) continue;
-            found.push_back({"terminal",
-                             fmt::format("{} is on the terminal '{}', whose other end is a process outside", task.text(descriptor),
-                                         descriptor.target),
-                             "start it without the terminal (`setsid PROGRAM </dev/null >LOG 2>&1`), or in tmux, and dump the "
-                             "tmux server"});
+            found.push_back(
+                {"terminal",
+                 fmt::format("{} is on the terminal '{}', whose other end is a process outside", task.text(descriptor),
+                             descriptor.target),
+                 "start it without the terminal (`setsid PROGRAM </dev/null >LOG 2>&1`), or in tmux, and dump the "
+                 "tmux server"});
         }
 }
 

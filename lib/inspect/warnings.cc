@@ -28,8 +28,10 @@ void warn_of_connections(const Scene& scene, std::vector<Warning>& warnings) {
     std::vector<proc::TcpSocket> outward = connections_of(scene);
     std::erase_if(outward, [&](const proc::TcpSocket& connection) { return inside.contains(connection.remote); });
     if (outward.empty()) return;
-    warnings.push_back({"connections", "the target goes on talking to its peers, so a restore of this snapshot will find these "
-                                       "connections broken (--tcp close closes them cleanly): " + describe(outward)});
+    warnings.push_back({"connections",
+                        "the target goes on talking to its peers, so a restore of this snapshot will find these "
+                        "connections broken (--tcp close closes them cleanly): " +
+                            describe(outward)});
 }
 
 /// Which mounts of the target are not kept with its root file system, by their mount points.
@@ -52,15 +54,17 @@ void warn_of_files_outside(const Scene& scene, std::vector<Warning>& warnings) {
         for (const proc::Descriptor& descriptor : task.descriptors) {
             if (!S_ISREG(descriptor.mode) || descriptor.links == 0) continue;
             if (descriptor.target.starts_with("/proc/") || descriptor.target.starts_with("/sys/")) continue;
-            const bool is_outside =
-                !scene.surroundings.has_runtime ||
-                std::any_of(outside.begin(), outside.end(), [&](const auto& mount) { return mount.first == descriptor.mount_id; });
+            const bool is_outside = !scene.surroundings.has_runtime ||
+                                    std::any_of(outside.begin(), outside.end(),
+                                                [&](const auto& mount) { return mount.first == descriptor.mount_id; });
             const bool is_new = std::find(named.begin(), named.end(), descriptor.target) == named.end();
-            if (is_outside && is_new && proc::is_writable(task.pid(), descriptor.number)) named.push_back(descriptor.target);
+            if (is_outside && is_new && proc::is_writable(task.pid(), descriptor.number))
+                named.push_back(descriptor.target);
         }
     if (named.empty()) return;
-    std::string text = fmt::format("{} file{} open for writing {} outside of what is kept, and must be as now at the restore:",
-                                   named.size(), named.size() == 1 ? "" : "s", named.size() == 1 ? "is" : "are");
+    std::string text = fmt::format(
+        "{} file{} open for writing {} outside of what is kept, and must be as now at the restore:", named.size(),
+        named.size() == 1 ? "" : "s", named.size() == 1 ? "is" : "are");
     for (std::size_t i = 0; i < named.size() && i < kNamed; ++i) text += (i == 0 ? " '" : ", '") + named[i] + "'";
     warnings.push_back({"files-outside", text + (named.size() > kNamed ? ", …" : "")});
 }
@@ -74,9 +78,10 @@ void warn_of_wall_clock(const Scene& scene, std::vector<Warning>& warnings) {
             const auto value = info.find("it_value");
             const bool is_armed = value != info.end() && value->second != "(0, 0)";
             if (clock == info.end() || clock->second != "0" || !is_armed) continue;  // 0 is CLOCK_REALTIME
-            warnings.push_back({"wall-clock", task.text(descriptor) +
-                                                  " is a timer on the wall clock, which goes on meanwhile: it may fire at once "
-                                                  "after a restore"});
+            warnings.push_back(
+                {"wall-clock", task.text(descriptor) +
+                                   " is a timer on the wall clock, which goes on meanwhile: it may fire at once "
+                                   "after a restore"});
         }
 }
 

@@ -44,7 +44,8 @@ EvidenceFormat format_of(const std::string& name) {
 
 Rows stored_files(const Path& folder) {
     Rows rows;
-    for (const std::string& name : sys::list_directory(folder)) rows.push_back({name, stored_file(folder, name), format_of(name)});
+    for (const std::string& name : sys::list_directory(folder))
+        rows.push_back({name, stored_file(folder, name), format_of(name)});
     return rows;
 }
 
@@ -52,7 +53,10 @@ Rows host_rows() {
     return {
         {"uname.txt", output_of({"uname", "-a"})},
         {"os-release.txt", file("/etc/os-release")},
-        {"criu.txt", [] { return sys::ask({criu::binary_path(), "--version"}); }},
+        {"criu.txt",
+         [] {
+             return sys::ask({criu::binary_path(), "--version"});
+         }},
         {"runc.txt", output_of({"runc", "--version"})},
         {"rsync.txt", output_of({"rsync", "--version"})},
         {"nft.txt", output_of({"nft", "--version"})},
@@ -97,11 +101,13 @@ std::string freezer_state(const Path& freezer) {
 
 Rows init_rows(const runtime::Description& described) {
     const std::string folder = fmt::format("/proc/{}/", described.init.pid);
-    return {
+    Rows rows{
         {"mountinfo.txt", file(folder + "mountinfo")},
         {"cgroup.txt", file(folder + "cgroup")},
-        {"freezer.txt", [freezer = described.freezer] { return freezer_state(freezer); }},
     };
+    if (!described.freezer.empty())
+        rows.push_back({"freezer.txt", [freezer = described.freezer] { return freezer_state(freezer); }});
+    return rows;
 }
 
 /// Memory is told by the names and sizes of its files alone.
@@ -148,7 +154,8 @@ void append_checkpoint(Rows& all, const store::Store& store, const Target& targe
     append(all, "checkpoint", [&] {
         const store::Location location = store.location(target.runtime(), target.container, name);
         const store::Folders folders{location.path()};
-        if (!std::filesystem::exists(folders.root)) throw Error(Kind::not_found, "there is no checkpoint '" + name + "'");
+        if (!std::filesystem::exists(folders.root))
+            throw Error(Kind::not_found, "there is no checkpoint '" + name + "'");
         Rows rows{{"files.txt", [root = folders.root] { return list_files(root); }}};
         append(rows, "runtime", [&] { return stored_files(folders.runtime()); });
         append(rows, "logs", [&] { return stored_files(folders.logs()); });
@@ -160,7 +167,8 @@ void append_checkpoint(Rows& all, const store::Store& store, const Target& targe
 void append_failures(Rows& all, const store::Store& store, const std::optional<Target>& target) {
     append(all, "failures", [&] {
         Rows rows;
-        for (const store::Folders& folders : store.failures(target ? target->runtime() : "", target ? target->container : ""))
+        for (const store::Folders& folders :
+             store.failures(target ? target->runtime() : "", target ? target->container : ""))
             append(rows, folders.root.lexically_relative(store.root()), [&] { return stored_files(folders.logs()); });
         return rows;
     });
@@ -181,7 +189,8 @@ Subject find_subject(const Context& context, const std::string& target, const st
     if (target.empty()) return subject;
     try {
         subject.target = resolve(context, target);
-        const std::vector<store::Entry> entries = context.store.list(subject.target->runtime(), subject.target->container);
+        const std::vector<store::Entry> entries =
+            context.store.list(subject.target->runtime(), subject.target->container);
         if (entries.empty())
             subject.target->adapter->require_known(subject.target->container);
         else

@@ -8,8 +8,8 @@
 
 #include "lib/base/error.h"
 #include "lib/ops/host.h"
-#include "lib/ops/selftest.h"
 #include "lib/ops/network_lock.h"
+#include "lib/ops/selftest.h"
 
 namespace stasis::ops {
 namespace {

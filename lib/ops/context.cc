@@ -37,8 +37,7 @@ Target resolve(const Context& context, const std::string& text) {
     std::vector<Target> candidates;
     const std::vector<std::string> stored = context.store.runtimes_of(text);
     for (const auto& adapter : context.adapters)
-        if (adapter->knows(text) ||
-            std::find(stored.begin(), stored.end(), adapter->name()) != stored.end())
+        if (adapter->knows(text) || std::find(stored.begin(), stored.end(), adapter->name()) != stored.end())
             candidates.push_back({adapter.get(), text});
     if (candidates.empty())
         throw Error(Kind::not_found, "no runtime knows '" + text + "', and the store holds nothing of that name")

@@ -41,7 +41,8 @@ void refuse_blocked(const Target& target, const inspect::Blockers& blockers) {
     for (const inspect::Blocker& blocker : blockers) lines.insert(lines.end(), {blocker.cause, "→ " + blocker.remedy});
     throw Error(Kind::failed, "'" + target.text() + "' can't be dumped as it is; nothing was touched")
         .details(lines)
-        .hint(fmt::format("put right what is listed, then try again; `stasis check {}` looks without dumping", target.text()));
+        .hint(fmt::format("put right what is listed, then try again; `stasis check {}` looks without dumping",
+                          target.text()));
 }
 
 /// CRIU's log lies where its images do: on a full file system it can't say so.
@@ -49,7 +50,8 @@ void name_full_store(Error& error, const Path& folder) {
     constexpr std::uint64_t kFull = 1 << 20;
     std::error_code vanished;
     if (std::filesystem::space(folder, vanished).available < kFull && !vanished)
-        error.hint("'" + folder.string() + "' has no space left: free some, or name another store with --store or --dir");
+        error.hint("'" + folder.string() +
+                   "' has no space left: free some, or name another store with --store or --dir");
 }
 
 /// Writes the files that go beside the images before CRIU starts.
@@ -160,7 +162,8 @@ class Dump {
   private:
     void warn_of(const Examination& found) {
         if (request_.ignore_blockers)
-            for (const inspect::Blocker& blocker : found.seen.blockers) context_.progress.warn("ignored: " + blocker.cause);
+            for (const inspect::Blocker& blocker : found.seen.blockers)
+                context_.progress.warn("ignored: " + blocker.cause);
         for (const inspect::Warning& warning : found.seen.warnings) context_.progress.warn(warning.text);
         warnings_ = found.seen.warnings;
     }
@@ -202,7 +205,7 @@ class Dump {
         manifest_.runtime_version = target.adapter->version();
         manifest_.container = target.container;
         manifest_.checkpoint = request_.wishes.directory ? store::plain_location(*request_.wishes.directory).name
-                                                  : partial.folders().root.stem().string();
+                                                         : partial.folders().root.stem().string();
         manifest_.kind = kind_name(request_.kind);
         manifest_.created = utc_now();
         manifest_.host_name = host.name;
@@ -242,12 +245,14 @@ class Dump {
         std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
         for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
             const std::optional<store::Manifest>& manifest = entry->found.manifest;
-            if (!manifest || manifest->rootfs.source != plan.source || manifest->rootfs.backend != to_string(plan.backend))
+            if (!manifest || manifest->rootfs.source != plan.source ||
+                manifest->rootfs.backend != to_string(plan.backend))
                 continue;
             manifest_.rootfs.linked_to = entry->checkpoint;
             fs::Parent parent;
             parent.folder =
-                store::Folders{context_.store.location(target.runtime(), target.container, entry->checkpoint).path()}.rootfs();
+                store::Folders{context_.store.location(target.runtime(), target.container, entry->checkpoint).path()}
+                    .rootfs();
             constexpr std::string_view kPrefix = "rootfs/";
             for (const auto& [path, record] : manifest->files)
                 if (path.starts_with(kPrefix)) parent.records[path.substr(kPrefix.size())] = record;
@@ -282,12 +287,16 @@ class Dump {
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
             const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
-            const criu::DumpTimes times = criu::dump(*found.criu, options, log, on_event, context_.interrupts, lock_fd_);
+            const criu::DumpTimes times =
+                criu::dump(*found.criu, options, log, on_event, context_.interrupts, lock_fd_);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
             after_failure(error, found.seen, partial, settlement);
         }
-        if (request_.kind == DumpKind::snapshot) seal(partial);
+        if (request_.kind == DumpKind::snapshot)
+            seal(partial);
+        else
+            wait_for_end(found.seen.tasks);
     }
 
     /// What has no field in a request CRIU reads from a file.
@@ -312,10 +321,15 @@ class Dump {
     void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
-        manifest_.expected =
-            record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
+        manifest_.expected = record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
         if (request_.kind == DumpKind::stop) seal(partial);
+    }
+
+    /// CRIU has killed them, and freeing a large memory takes a moment: who asked for a stop can rely on it.
+    static void wait_for_end(const std::vector<proc::Stat>& tasks) {
+        constexpr int kDeathTimeoutMs = 10'000;
+        for (const proc::Stat& task : tasks) (void)proc::wait_until_ended(task.id, kDeathTimeoutMs);
     }
 
     void seal(store::Partial& partial) {
@@ -329,10 +343,12 @@ class Dump {
     /// was stopped. But when CRIU ends after the seal, in the middle of killing, the state is safe
     /// on disk, and what is left of the target is in the way of its restore: the stop is finished.
     void after_failure(Error& error, const inspect::Look& seen, store::Partial& partial, const Settlement& settlement) {
-        const bool as_it_was = settlement.settle(partial.folders().logs() / kLogName, partial.sealed());
+        const bool as_it_was =
+            settlement.settle(partial.folders().logs() / kLogName, partial.sealed()) && settlement.lives_on();
         if (!as_it_was && partial.sealed()) {
             for (const proc::Stat& task : seen.tasks) proc::kill_and_wait(task.id);
-            context_.progress.warn("CRIU failed after the state was sealed (" + error.message() + "); the target was ended");
+            context_.progress.warn("CRIU failed after the state was sealed (" + error.message() +
+                                   "); the target was ended");
             freeze_us_ = microseconds_between(frozen_since_, Clock::now());
             return;
         }
@@ -340,7 +356,8 @@ class Dump {
         // Only a target that stood still for nothing may be frozen again.
         if (!as_it_was || partial.sealed()) error.transient(false);
         if (partial.sealed()) error.log(partial.unseal() / kLogName);
-        if (!as_it_was) error.kind(Kind::target_changed).hint("the target is not as it was: look at it before you go on");
+        if (!as_it_was)
+            error.kind(Kind::target_changed).hint("the target is not as it was: look at it before you go on");
         throw error;
     }
 
@@ -391,9 +408,9 @@ DumpReport dump(Context& context, const DumpRequest& request) {
         } catch (Error& error) {
             if (!error.transient()) throw;
             if (pause == kPauses.end()) throw error.context(fmt::format("tried {} times", kPauses.size() + 1));
-            context.progress.warn(fmt::format("{}: {}; trying again in {:g} s ({} of {})", error.message(), error.cause(),
-                                              std::chrono::duration<double>(*pause).count(), pause - kPauses.begin() + 1,
-                                              kPauses.size()));
+            context.progress.warn(fmt::format("{}: {}; trying again in {:g} s ({} of {})", error.message(),
+                                              error.cause(), std::chrono::duration<double>(*pause).count(),
+                                              pause - kPauses.begin() + 1, kPauses.size()));
         }
         context.interrupts.pause(*pause);
     }

@@ -30,14 +30,15 @@ void find_full_store(const inspect::Look& seen, const Path& folder, inspect::Blo
     const std::uint64_t there = sys::free_bytes(folder);
     if (needed <= there) return;
     found.push_back({"space",
-                     fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left", needed >> 20, folder.string(), there >> 20),
+                     fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left", needed >> 20,
+                                 folder.string(), there >> 20),
                      "free some space there, or name another store with --store or --dir"});
 }
 
 void find_store_inside(const runtime::Description& described, const Path& folder, inspect::Blockers& found) {
     if (described.rootfs.empty()) return;
-    const Path relative =
-        std::filesystem::weakly_canonical(folder).lexically_relative(std::filesystem::weakly_canonical(described.rootfs));
+    const Path relative = std::filesystem::weakly_canonical(folder).lexically_relative(
+        std::filesystem::weakly_canonical(described.rootfs));
     if (relative.empty() || *relative.begin() == "..") return;
     found.push_back({"store-inside",
                      fmt::format("the checkpoint would lie inside the root file system that is being copied ('{}')",
@@ -71,8 +72,12 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     std::optional<criu::BinaryQuery> query;
     note_failure(result.no_criu, [&] { query.emplace(criu::BinaryQuery::start()); });
     result.described = target.adapter->describe(target.container);
-    const inspect::Surroundings surroundings{has_nftables(), !result.described.lasting_network.empty(),
-                                             target.adapter->restores(), wishes.keeps_running, result.described.paused, result.described.options};
+    const inspect::Surroundings surroundings{has_nftables(),
+                                             !result.described.lasting_network.empty(),
+                                             target.adapter->restores(),
+                                             wishes.keeps_running,
+                                             result.described.paused,
+                                             result.described.options};
     result.seen = inspect::look(result.described.init, surroundings, wishes.tcp, context.interrupts);
     if (query) note_failure(result.no_criu, [&] { result.criu = query->finish(context.interrupts); });
 

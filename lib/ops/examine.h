@@ -11,12 +11,12 @@ namespace stasis::ops {
 
 /// What a user wants of a dump, as far as it decides whether the dump can be made.
 struct Wishes {
-    bool keeps_running = true;          ///< a snapshot; false for a stop
+    bool keeps_running = true;  ///< a snapshot; false for a stop
     inspect::Tcp tcp = inspect::Tcp::keep;
-    OptionList criu_options;            ///< --criu-option: instead of those that stasis chose
-    bool drop_exec = false;             ///< go on although exec'd processes will be missing
-    bool keep_rootfs = true;            ///< --rootfs auto|none
-    std::optional<Path> directory;      ///< --dir: a plain directory instead of the store
+    OptionList criu_options;        ///< --criu-option: instead of those that stasis chose
+    bool drop_exec = false;         ///< go on although exec'd processes will be missing
+    bool keep_rootfs = true;        ///< --rootfs auto|none
+    std::optional<Path> directory;  ///< --dir: a plain directory instead of the store
 };
 
 /// A live target: what its runtime says, and what was seen in it.

@@ -44,9 +44,11 @@ void verify_or_throw(Context& context, const Choice& choice) {
     const std::vector<std::string> problems = store::verify(choice.location, choice.manifest, context.interrupts);
     if (problems.empty()) return;
     constexpr std::size_t kMost = 20;
-    std::vector<std::string> shown(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(std::min(kMost, problems.size())));
+    std::vector<std::string> shown(problems.begin(),
+                                   problems.begin() + static_cast<std::ptrdiff_t>(std::min(kMost, problems.size())));
     if (problems.size() > kMost) shown.push_back("and " + std::to_string(problems.size() - kMost) + " more");
-    throw Error(Kind::damaged, "the checkpoint '" + choice.location.path().string() + "' is damaged; nothing was touched")
+    throw Error(Kind::damaged,
+                "the checkpoint '" + choice.location.path().string() + "' is damaged; nothing was touched")
         .details(shown)
         .hint("restore another one (see `stasis list`)");
 }

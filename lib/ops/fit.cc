@@ -31,7 +31,8 @@ std::vector<proc::Stat> running_tasks(const Target& target) {
 void compare_target(const Target& target, const store::Manifest& manifest, Fit& fit) {
     // Its files belong to that one, which may run.
     if (manifest.target() != target.text())
-        fit.misfits.push_back({MisfitKind::target, "it is a checkpoint of '" + manifest.target() + "'", "name that one"});
+        fit.misfits.push_back(
+            {MisfitKind::target, "it is a checkpoint of '" + manifest.target() + "'", "name that one"});
     for (const std::string& folder : {manifest.rootfs.path, manifest.rootfs.source})
         if (!folder.empty() && std::filesystem::is_symlink(std::filesystem::symlink_status(folder))) {
             fit.misfits.push_back({MisfitKind::target,
@@ -83,7 +84,8 @@ Fit fit(const Target& target, const store::Manifest& manifest, const runtime::Re
     compare_hosts(manifest, this_host(), criu, result);
     for (std::string& obstacle : target.adapter->obstacles(plan))
         result.misfits.push_back({MisfitKind::runtime, std::move(obstacle), ""});
-    if (!manifest.runtime_version.empty()) compare_runtimes(manifest.runtime_version, target.adapter->version(), result);
+    if (!manifest.runtime_version.empty())
+        compare_runtimes(manifest.runtime_version, target.adapter->version(), result);
     compare_cgroups(expected.cgroups, inspect::available_cgroups(), result);
     compare_profiles(expected.profiles, inspect::loaded_profiles(), result);
     compare_mounts(expected.mounts, result);

@@ -68,7 +68,8 @@ bool is_configured(const std::string& address) {
     for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
         if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET6) continue;
         std::array<char, INET6_ADDRSTRLEN> text{};
-        (void)::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr, text.data(), text.size());
+        (void)::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr, text.data(),
+                          text.size());
         found = found || address == text.data();
     }
     ::freeifaddrs(list);
@@ -94,7 +95,8 @@ std::string holder_of(std::uint16_t port, const std::vector<proc::TcpSocket>& so
 }
 
 /// Ports on which the processes listen.
-std::set<std::uint16_t> ports_of(const std::vector<proc::Stat>& processes, const std::vector<proc::TcpSocket>& sockets) {
+std::set<std::uint16_t> ports_of(const std::vector<proc::Stat>& processes,
+                                 const std::vector<proc::TcpSocket>& sockets) {
     std::set<std::uint64_t> own;
     for (const proc::Stat& process : processes)
         for (const std::uint64_t inode : proc::socket_inodes(process.id.pid)) own.insert(inode);
@@ -106,7 +108,8 @@ std::set<std::uint16_t> ports_of(const std::vector<proc::Stat>& processes, const
 
 std::string text_of(const ExpectedListener& listener) {
     const bool v6 = listener.address.find(':') != std::string::npos;
-    return v6 ? fmt::format("[{}]:{}", listener.address, listener.port) : fmt::format("{}:{}", listener.address, listener.port);
+    return v6 ? fmt::format("[{}]:{}", listener.address, listener.port)
+              : fmt::format("{}:{}", listener.address, listener.port);
 }
 
 void compare_here(const Expectations& expected, const std::vector<proc::Stat>& replaced, Fit& fit) {
@@ -114,7 +117,8 @@ void compare_here(const Expectations& expected, const std::vector<proc::Stat>& r
     for (const ExpectedListener& listener : expected.listeners) addresses.insert(listener.address);
     for (const std::string& address : addresses)
         if (!has_address(address))
-            fit.misfits.push_back({MisfitKind::addresses, "the address " + address + " of its sockets is not in its network",
+            fit.misfits.push_back({MisfitKind::addresses,
+                                   "the address " + address + " of its sockets is not in its network",
                                    "give it to an interface there"});
 
     const std::vector<proc::TcpSocket> sockets = proc::sockets_of(::gettid()).of_tcp;
@@ -122,8 +126,9 @@ void compare_here(const Expectations& expected, const std::vector<proc::Stat>& r
     for (const ExpectedListener& listener : expected.listeners) {
         if (set_free.contains(listener.port)) continue;
         // Who listens on the other wildcard too has made this one of IPv6 alone.
-        const bool only_ipv6 = listener.address == "::" && std::count(expected.listeners.begin(), expected.listeners.end(),
-                                                                      ExpectedListener{"0.0.0.0", listener.port}) > 0;
+        const bool only_ipv6 =
+            listener.address == "::" && std::count(expected.listeners.begin(), expected.listeners.end(),
+                                                   ExpectedListener{"0.0.0.0", listener.port}) > 0;
         if (try_to_bind(listener.address, listener.port, only_ipv6) == EADDRINUSE)
             fit.misfits.push_back({MisfitKind::addresses,
                                    fmt::format("{}, where it listens, is taken by {}", text_of(listener),
@@ -134,7 +139,8 @@ void compare_here(const Expectations& expected, const std::vector<proc::Stat>& r
 
 }  // namespace
 
-void compare_network(const Expectations& expected, const sys::Path& network, const std::vector<proc::Stat>& replaced, Fit& fit) {
+void compare_network(const Expectations& expected, const sys::Path& network, const std::vector<proc::Stat>& replaced,
+                     Fit& fit) {
     if (expected.addresses.empty() && expected.listeners.empty()) return;
     const sys::UniqueFd there(::open(network.c_str(), O_RDONLY | O_CLOEXEC));
     if (there) in_network(there.get(), [&] { compare_here(expected, replaced, fit); });

@@ -17,12 +17,37 @@ namespace stasis::ops {
 namespace {
 
 /// The first are those that CRIU's own documentation asks for (criu.org/Linux_kernel).
-constexpr std::array<const char*, 31> kSettings{
-    "CHECKPOINT_RESTORE", "NAMESPACES", "*_NS",        "EVENTFD",      "EPOLL",         "FHANDLE",       "INOTIFY_USER",
-    "FANOTIFY",           "*_DIAG",     "MEM_SOFT_DIRTY", "USERFAULTFD", "NETFILTER_XT_MARK", "TUN",     "BRIDGE",
-    "VETH",               "MACVLAN",    "NF_TABLES*",  "IP_NF_*",      "IP6_NF_*",      "IO_URING",      "CGROUP*",
-    "SECCOMP*",           "RSEQ",       "FUSE_FS",     "OVERLAY_FS",   "BTRFS_FS",      "X86_USER_SHADOW_STACK",
-    "SECURITY_APPARMOR",  "SECURITY_SELINUX", "DEFAULT_SECURITY*", "MODULES"};
+constexpr std::array<const char*, 31> kSettings{"CHECKPOINT_RESTORE",
+                                                "NAMESPACES",
+                                                "*_NS",
+                                                "EVENTFD",
+                                                "EPOLL",
+                                                "FHANDLE",
+                                                "INOTIFY_USER",
+                                                "FANOTIFY",
+                                                "*_DIAG",
+                                                "MEM_SOFT_DIRTY",
+                                                "USERFAULTFD",
+                                                "NETFILTER_XT_MARK",
+                                                "TUN",
+                                                "BRIDGE",
+                                                "VETH",
+                                                "MACVLAN",
+                                                "NF_TABLES*",
+                                                "IP_NF_*",
+                                                "IP6_NF_*",
+                                                "IO_URING",
+                                                "CGROUP*",
+                                                "SECCOMP*",
+                                                "RSEQ",
+                                                "FUSE_FS",
+                                                "OVERLAY_FS",
+                                                "BTRFS_FS",
+                                                "X86_USER_SHADOW_STACK",
+                                                "SECURITY_APPARMOR",
+                                                "SECURITY_SELINUX",
+                                                "DEFAULT_SECURITY*",
+                                                "MODULES"};
 
 /// Of "CONFIG_NAME=value" and "# CONFIG_NAME is not set": does the name matter?
 bool matters(const std::string& line) {

@@ -15,16 +15,16 @@ namespace stasis::ops {
 namespace {
 
 constexpr std::array<std::pair<MisfitKind, const char*>, 11> kNames{{{MisfitKind::target, "target"},
-                                                                      {MisfitKind::architecture, "architecture"},
-                                                                      {MisfitKind::runtime, "runtime"},
-                                                                      {MisfitKind::criu, "criu"},
-                                                                      {MisfitKind::cpu, "cpu"},
-                                                                      {MisfitKind::cgroups, "cgroups"},
-                                                                      {MisfitKind::lsm, "lsm"},
-                                                                      {MisfitKind::mounts, "mounts"},
-                                                                      {MisfitKind::files, "files"},
-                                                                      {MisfitKind::pids, "pids"},
-                                                                      {MisfitKind::addresses, "addresses"}}};
+                                                                     {MisfitKind::architecture, "architecture"},
+                                                                     {MisfitKind::runtime, "runtime"},
+                                                                     {MisfitKind::criu, "criu"},
+                                                                     {MisfitKind::cpu, "cpu"},
+                                                                     {MisfitKind::cgroups, "cgroups"},
+                                                                     {MisfitKind::lsm, "lsm"},
+                                                                     {MisfitKind::mounts, "mounts"},
+                                                                     {MisfitKind::files, "files"},
+                                                                     {MisfitKind::pids, "pids"},
+                                                                     {MisfitKind::addresses, "addresses"}}};
 
 std::vector<std::string> missing_from(const std::vector<std::string>& have, const std::vector<std::string>& needed) {
     std::vector<std::string> missing;
@@ -52,16 +52,17 @@ void compare_contents(const ExpectedFile& was, const ExpectedFile& now, Fit& fit
         std::string remedy = "put it back as it was";
         if (*now.size > *was.size && was.build_id.empty())
             remedy += fmt::format(", or, if it only grew, cut it: truncate -s {} '{}'", *was.size, was.path);
-        fit.misfits.push_back({MisfitKind::files,
-                               fmt::format("'{}' has {} bytes, it had {}", was.path, *now.size, *was.size), remedy});
+        fit.misfits.push_back(
+            {MisfitKind::files, fmt::format("'{}' has {} bytes, it had {}", was.path, *now.size, *was.size), remedy});
     } else if (now.build_id != was.build_id) {
-        fit.misfits.push_back({MisfitKind::files,
-                               fmt::format("'{}' is another build: its build-id is {}, it was {}", was.path,
-                                           now.build_id.empty() ? "none" : now.build_id,
-                                           was.build_id.empty() ? "none" : was.build_id),
-                               "install the version again that was in use"});
+        fit.misfits.push_back(
+            {MisfitKind::files,
+             fmt::format("'{}' is another build: its build-id is {}, it was {}", was.path,
+                         now.build_id.empty() ? "none" : now.build_id, was.build_id.empty() ? "none" : was.build_id),
+             "install the version again that was in use"});
     } else if (now.mtime_ns != was.mtime_ns && was.build_id.empty()) {
-        fit.warnings.push_back(fmt::format("'{}', which it has open or mapped, was written since; its size is the same", was.path));
+        fit.warnings.push_back(
+            fmt::format("'{}', which it has open or mapped, was written since; its size is the same", was.path));
     }
 }
 
@@ -83,7 +84,8 @@ std::string to_string(MisfitKind kind) {
 std::vector<std::string> ignorable_misfits() {
     std::vector<std::string> names;
     for (const auto& [kind, name] : kNames)
-        if (kind != MisfitKind::target && kind != MisfitKind::architecture && kind != MisfitKind::runtime) names.emplace_back(name);
+        if (kind != MisfitKind::target && kind != MisfitKind::architecture && kind != MisfitKind::runtime)
+            names.emplace_back(name);
     return names;
 }
 
@@ -127,7 +129,8 @@ void compare_cgroups(const ExpectedCgroups& was, const ExpectedCgroups& availabl
 
 void compare_profiles(const std::vector<std::string>& needed, const std::vector<std::string>& loaded, Fit& fit) {
     for (const std::string& name : missing_from(loaded, needed))
-        fit.misfits.push_back({MisfitKind::lsm, "the AppArmor profile '" + name + "' is not loaded", "load it with apparmor_parser"});
+        fit.misfits.push_back(
+            {MisfitKind::lsm, "the AppArmor profile '" + name + "' is not loaded", "load it with apparmor_parser"});
 }
 
 void compare_mounts(const std::vector<ExpectedMount>& mounts, Fit& fit) {
@@ -138,7 +141,8 @@ void compare_mounts(const std::vector<ExpectedMount>& mounts, Fit& fit) {
         if (!std::filesystem::exists(status))
             fit.misfits.push_back({MisfitKind::mounts, what + "is not there", "put it back, or mount what it lies on"});
         else if (std::filesystem::is_directory(status) != mount.folder)
-            fit.misfits.push_back({MisfitKind::mounts, what + (mount.folder ? "is no folder any more" : "is a folder now"),
+            fit.misfits.push_back({MisfitKind::mounts,
+                                   what + (mount.folder ? "is no folder any more" : "is a folder now"),
                                    "put back what it was"});
     }
 }
@@ -148,14 +152,15 @@ void compare_file(const ExpectedFile& was, const std::optional<ExpectedFile>& no
     if (!now) {
         fit.misfits.push_back({MisfitKind::files, "'" + was.path + "' is not there", "put it back as it was"});
     } else if ((now->mode & S_IFMT) != (was.mode & S_IFMT)) {
-        fit.misfits.push_back({MisfitKind::files,
-                               fmt::format("'{}' is a {}, it was a {}", was.path, type_name(now->mode), type_name(was.mode)),
-                               "put it back as it was"});
+        fit.misfits.push_back(
+            {MisfitKind::files,
+             fmt::format("'{}' is a {}, it was a {}", was.path, type_name(now->mode), type_name(was.mode)),
+             "put it back as it was"});
     } else {
         if (now->mode != was.mode)
             fit.misfits.push_back({MisfitKind::files,
-                                   fmt::format("'{}' has mode {:04o}, it had {:04o}", was.path, now->mode & kPermissions,
-                                               was.mode & kPermissions),
+                                   fmt::format("'{}' has mode {:04o}, it had {:04o}", was.path,
+                                               now->mode & kPermissions, was.mode & kPermissions),
                                    fmt::format("chmod {:04o} '{}'", was.mode & kPermissions, was.path)});
         if (was.size) compare_contents(was, *now, fit);
     }
@@ -172,9 +177,10 @@ void compare_pids(const std::vector<pid_t>& needed, const std::vector<proc::Stat
     const auto complain = [&](pid_t pid, const std::string& use, const proc::Stat& holder) {
         if (!free.contains(pid) || proc::is_ending(holder.id)) return;
         free.erase(pid);
-        fit.misfits.push_back({MisfitKind::pids,
-                               fmt::format("pid {} is taken{} by '{}' (pid {})", pid, use, holder.command, holder.id.pid),
-                               "end that process"});
+        fit.misfits.push_back(
+            {MisfitKind::pids,
+             fmt::format("pid {} is taken{} by '{}' (pid {})", pid, use, holder.command, holder.id.pid),
+             "end that process"});
     };
     for (const auto& [pid, process] : others) complain(pid, "", *process);
     for (const auto& [pid, process] : others) complain(process->process_group, " as a process group", *process);

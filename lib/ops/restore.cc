@@ -55,8 +55,12 @@ class Restore {
         }
         try {
             const int pid = bring_back();
-            return {target_.text(), choice_.manifest.checkpoint, choice_.location.path(), pid,
-                    microseconds_between(began, Clock::now()), warnings_};
+            return {target_.text(),
+                    choice_.manifest.checkpoint,
+                    choice_.location.path(),
+                    pid,
+                    microseconds_between(began, Clock::now()),
+                    warnings_};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
             const std::string remedy = error.hint().empty() ? "remove the cause and restore again" : error.hint();
@@ -121,7 +125,8 @@ class Restore {
         restore_files(uninterrupted);
         context_.progress.step("restoring the processes");
         try {
-            return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid : restore_tree();
+            return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid
+                                               : restore_tree();
         } catch (Error& error) {
             // A CRIU that we ended ourselves did not fail.
             if (!context_.interrupts.pending()) criu::explain(error, plan_.logs / plan_.log_name);
@@ -132,8 +137,8 @@ class Restore {
     void restore_files(sys::Interrupts& interrupts) const {
         const store::Folders folders{choice_.location.path()};
         const store::Rootfs& kept = choice_.manifest.rootfs;
-        fs::restore_rootfs({fs::backend_from(kept.backend), kept.path, kept.source, kept.mount_options}, folders.rootfs(),
-                           interrupts);
+        fs::restore_rootfs({fs::backend_from(kept.backend), kept.path, kept.source, kept.mount_options},
+                           folders.rootfs(), interrupts);
         for (const store::Volume& volume : choice_.manifest.volumes)
             fs::restore_rootfs({fs::Backend::copy, volume.source, volume.source, ""}, folders.volumes() / volume.folder,
                                interrupts);
@@ -166,7 +171,8 @@ class Restore {
         }
         const proc::Orphans orphans;
         try {
-            return criu::restore(criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, context_.interrupts);
+            return criu::restore(
+                criu_, options, plan_.logs / plan_.log_name, [](criu::Event&) {}, context_.interrupts);
         } catch (const Error&) {
             orphans.end_all();  // what a CRIU that died half way has made
             throw;

@@ -87,8 +87,8 @@ int run_selftest_target() {
     const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address = loopback(0);
     socklen_t length = sizeof address;
-    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 || ::listen(listener, 1) < 0 ||
-        ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) < 0)
+    if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+        ::listen(listener, 1) < 0 || ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) < 0)
         return 1;
     const std::string text = std::to_string(ntohs(address.sin_port));
     (void)!::write(STDOUT_FILENO, text.data(), text.size());
@@ -127,8 +127,8 @@ void run_selftest(const criu::Binary& criu, sys::Interrupts& interrupts) {
     (void)child.wait();
     (void)proc::wait_until_pid_is_free(pid, kPidTimeoutMs);
 
-    const pid_t restored =
-        criu::restore(criu, options_for(images, chosen, criu, "restore.log"), folder.path() / "restore.log", ignore, interrupts);
+    const pid_t restored = criu::restore(criu, options_for(images, chosen, criu, "restore.log"),
+                                         folder.path() / "restore.log", ignore, interrupts);
     const bool works = can_connect(port);
     (void)::kill(restored, SIGKILL);
     (void)proc::wait_until_pid_is_free(restored, kPidTimeoutMs);

@@ -20,6 +20,10 @@ namespace {
 /// How long a task may take to go on after its tracer died.
 constexpr auto kSettleTime = std::chrono::seconds(5);
 
+/// A CRIU that is killed while it has a task do something on its behalf leaves it with CRIU's registers: it
+/// goes on, and crashes (seen with 4.2.1). That takes a moment.
+constexpr auto kAftermath = std::chrono::milliseconds(200);
+
 /// Thaws a cgroup v1 or v2 freezer; a missing one is none to thaw.
 void thaw(const sys::Path& freezer) {
     constexpr std::array<std::pair<const char*, const char*>, 2> kSwitches{
@@ -55,6 +59,11 @@ bool Settlement::settle(const sys::Path& log, bool sealed) const {
         if (own) unlock_network(own.get(), log);
     }
     return runs;
+}
+
+bool Settlement::lives_on() const {
+    std::this_thread::sleep_for(kAftermath);
+    return proc::is_alive(init_);
 }
 
 /// The end of a tracer lets its tasks go on by itself, and what CRIU has killed ends by itself; both

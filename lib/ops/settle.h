@@ -18,6 +18,9 @@ class Settlement {
     /// outlives it: an open network would reset the connections before they are restored.
     bool settle(const sys::Path& log, bool sealed) const;
 
+    /// Does the target still live a moment after CRIU's end? Takes 200 ms.
+    bool lives_on() const;
+
   private:
     bool wait_until_settled() const;
 

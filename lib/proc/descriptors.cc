@@ -83,15 +83,16 @@ std::map<std::string, std::string> descriptor_info(pid_t pid, int number) {
 
 std::string socket_protocol(pid_t pid, int number) {
     std::array<char, 64> name{};
-    const ssize_t length =
-        ::getxattr(fmt::format("/proc/{}/fd/{}", pid, number).c_str(), "system.sockprotoname", name.data(), name.size() - 1);
+    const ssize_t length = ::getxattr(fmt::format("/proc/{}/fd/{}", pid, number).c_str(), "system.sockprotoname",
+                                      name.data(), name.size() - 1);
     return length < 0 ? "" : std::string(name.data());
 }
 
 std::uint64_t inode_in(const std::string& target) {
     const std::size_t open = target.find(":[");
     std::uint64_t inode = 0;
-    if (open != std::string::npos) (void)std::from_chars(target.data() + open + 2, target.data() + target.size(), inode);
+    if (open != std::string::npos)
+        (void)std::from_chars(target.data() + open + 2, target.data() + target.size(), inode);
     return inode;
 }
 

@@ -51,7 +51,8 @@ std::string find_in_notes(std::string_view notes, std::size_t alignment) {
         const std::size_t value_at = padded(sizeof header + header.n_namesz);
         const std::size_t end = value_at + header.n_descsz;
         if (end > notes.size()) return "";
-        if (header.n_type == NT_GNU_BUILD_ID && notes.substr(sizeof header, header.n_namesz) == std::string_view("GNU", 4))
+        if (header.n_type == NT_GNU_BUILD_ID &&
+            notes.substr(sizeof header, header.n_namesz) == std::string_view("GNU", 4))
             return to_hexadecimal(notes.substr(value_at, header.n_descsz));
         notes.remove_prefix(std::min(padded(end), notes.size()));
     }

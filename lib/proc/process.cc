@@ -223,7 +223,8 @@ std::vector<FileMapping> file_mappings(pid_t pid) {
         std::istringstream fields(line);
         std::string permissions, offset, device, inode;
         char dash = 0;
-        fields >> std::hex >> mapping.start >> dash >> mapping.end >> permissions >> offset >> device >> inode >> std::ws;
+        fields >> std::hex >> mapping.start >> dash >> mapping.end >> permissions >> offset >> device >> inode >>
+            std::ws;
         std::getline(fields, mapping.path);
         if (mapping.path.empty() || mapping.path.starts_with("[")) continue;  // [heap], [vdso] …
         mapping.writable = permissions.find('w') != std::string::npos;

@@ -46,7 +46,7 @@ struct Status {
 struct OpenFile {
     int number = 0;
     std::string target;  ///< what the link in /proc/PID/fd says
-    int flags = 0;          ///< open(2) flags
+    int flags = 0;       ///< open(2) flags
     std::int64_t offset = 0;
     int mount_id = 0;
     std::uint64_t inode = 0;

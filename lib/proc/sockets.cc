@@ -66,7 +66,8 @@ void dump(int diag, const Body& body, const OnMessage& on_message) {
 template <typename T>
 T value_of(const rtattr& attribute) {
     T value{};
-    std::memcpy(&value, RTA_DATA(&attribute), std::min(sizeof value, static_cast<std::size_t>(RTA_PAYLOAD(&attribute))));
+    std::memcpy(&value, RTA_DATA(&attribute),
+                std::min(sizeof value, static_cast<std::size_t>(RTA_PAYLOAD(&attribute))));
     return value;
 }
 

@@ -13,8 +13,8 @@ namespace stasis::proc {
 struct UnixSocket {
     std::uint64_t inode = 0;
     std::uint64_t peer = 0;
-    int type = 0;   ///< SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
-    int state = 0;  ///< TCP_ESTABLISHED, TCP_LISTEN, TCP_CLOSE, as in <netinet/tcp.h>
+    int type = 0;      ///< SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
+    int state = 0;     ///< TCP_ESTABLISHED, TCP_LISTEN, TCP_CLOSE, as in <netinet/tcp.h>
     std::string name;  ///< the path, or "@name"
     /// Of a listener: connections that wait to be accepted, by the inodes of the other ends.
     std::vector<std::uint64_t> waiting;

@@ -15,8 +15,7 @@ bool lies_below(const std::string& path, const std::string& folder) {
 bool is_mounted_anew(const proc::Mount& mount, bool own_cgroup_namespace) {
     constexpr std::array<std::string_view, 3> kKernelViews{"proc", "sysfs", "mqueue"};
     if ((mount.type == "cgroup" || mount.type == "cgroup2") && own_cgroup_namespace) return true;
-    return mount.root == "/" &&
-           std::find(kKernelViews.begin(), kKernelViews.end(), mount.type) != kKernelViews.end();
+    return mount.root == "/" && std::find(kKernelViews.begin(), kKernelViews.end(), mount.type) != kKernelViews.end();
 }
 
 }  // namespace

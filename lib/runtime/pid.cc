@@ -58,7 +58,8 @@ Description PidAdapter::describe(const std::string& container) const {
         {"cgroup-mode", "ignore", "a bare tree shares the host's cgroups, which must stay as they are"}};
     if (is_shell_job(*root))
         description.options.push_back(
-            {"shell-job", "", "the leader of its session is outside the tree; the restored tree joins stasis's session"});
+            {"shell-job", "",
+             "the leader of its session is outside the tree; the restored tree joins stasis's session"});
     if (shares_namespace(root->id.pid, "net")) description.lasting_network = "/proc/self/ns/net";
     description.details["pid"] = root->id.pid;
     description.details["command"] = root->command;
@@ -90,7 +91,8 @@ void PidAdapter::kill(const std::string& container) const {
     const std::vector<proc::Stat> tree = proc::tree_of(root->id.pid, proc::all_processes());
     for (const proc::Stat& stat : tree)
         if (!proc::kill_and_wait(stat.id))
-            throw Error(Kind::target_changed, "process " + std::to_string(stat.id.pid) + " was killed but does not end");
+            throw Error(Kind::target_changed,
+                        "process " + std::to_string(stat.id.pid) + " was killed but does not end");
 }
 
 }  // namespace stasis::runtime

@@ -68,8 +68,8 @@ std::string mount_key(const proc::Mount& mount) { return mount.root == "/null" ?
 
 OptionList mount_options(const proc::Identity& init, const Json& config) {
     OptionList options;
-    for (const proc::Mount& mount : mounts_from_outside(proc::mounts(init.pid), proc::mounts(::getpid()),
-                                                        has_own_namespace(config, "cgroup")))
+    for (const proc::Mount& mount :
+         mounts_from_outside(proc::mounts(init.pid), proc::mounts(::getpid()), has_own_namespace(config, "cgroup")))
         options.push_back({"external", "mnt[" + mount.mount_point + "]:" + mount_key(mount),
                            "this mount comes from outside the container"});
     return options;
@@ -78,7 +78,8 @@ OptionList mount_options(const proc::Identity& init, const Json& config) {
 OptionList namespace_options(const proc::Identity& init, const Json& config) {
     OptionList options;
     if (!namespace_path(config, "network").empty())
-        options.push_back({"external", fmt::format("net[{}]:{}", proc::namespace_inode(init.pid, "net"), kOutsideNetwork),
+        options.push_back({"external",
+                           fmt::format("net[{}]:{}", proc::namespace_inode(init.pid, "net"), kOutsideNetwork),
                            "its network namespace was made before it and outlives it"});
     if (!namespace_path(config, "pid").empty())
         options.push_back({"external", fmt::format("pid[{}]:{}", proc::namespace_inode(init.pid, "pid"), kOutsidePids),
@@ -128,7 +129,8 @@ void end_remains(const Path& freezer) {
     std::istringstream pids(freezer.empty() ? "" : sys::read_file_if_exists(freezer / "cgroup.procs").value_or(""));
     for (pid_t pid = 0; pids >> pid;) {
         const std::optional<proc::Stat> task = proc::read_stat(pid);
-        if (task && (task->command == "criu" || proc::namespace_inode(pid, "pid") != own_pids)) proc::kill_and_wait(task->id);
+        if (task && (task->command == "criu" || proc::namespace_inode(pid, "pid") != own_pids))
+            proc::kill_and_wait(task->id);
     }
 }
 
@@ -167,7 +169,8 @@ std::optional<Json> RuncAdapter::state(const std::string& container) const {
     if (result.status.ok()) return Json::parse(result.out);
     if (!knows(container)) return std::nullopt;  // deleted meanwhile
     // It may run: nobody must take it for absent, and restore over it.
-    throw Error(Kind::failed, "`runc state " + container + "` does not work: " + result.err.substr(0, result.err.find('\n')));
+    throw Error(Kind::failed,
+                "`runc state " + container + "` does not work: " + result.err.substr(0, result.err.find('\n')));
 }
 
 Status RuncAdapter::status(const std::string& container) const {
@@ -183,7 +186,8 @@ Description RuncAdapter::describe(const std::string& container) const {
     if (status == Status::created || status == Status::stopped)
         throw Error(Kind::failed, "the container '" + container + "' is " + known->at("status").get<std::string>() +
                                       ": there is no running process to dump")
-            .hint(status == Status::created ? "`runc start " + container + "` first" : "`stasis restore` brings a stop state back");
+            .hint(status == Status::created ? "`runc start " + container + "` first"
+                                            : "`stasis restore` brings a stop state back");
     const std::optional<proc::Stat> init = proc::read_stat(known->at("pid"));
     if (!init) throw Error(Kind::failed, "the container '" + container + "' ended while we looked at it");
 
@@ -200,8 +204,9 @@ Description RuncAdapter::describe(const std::string& container) const {
     description.volumes = bind_mounts(config, bundle);
     description.freezer = freezer_of(init->id);
 
-    description.options = {{"root", description.rootfs, "the container's root file system"},
-                           {"cgroup-mode", "soft", "runc makes the container's cgroups again; the host's stay as they are"}};
+    description.options = {
+        {"root", description.rootfs, "the container's root file system"},
+        {"cgroup-mode", "soft", "runc makes the container's cgroups again; the host's stay as they are"}};
     for (const OptionList& more : {mount_options(init->id, config), namespace_options(init->id, config), stdio.options})
         description.options.insert(description.options.end(), more.begin(), more.end());
     if (description.paused)
@@ -210,10 +215,13 @@ Description RuncAdapter::describe(const std::string& container) const {
     description.lasting_network = lasting_network(config);
     description.image_files = {{"descriptors.json", Json(stdio.targets).dump()}};
     description.runtime_files = {{"config.json", sys::read_file(bundle / "config.json")}};
-    description.details = {{"root", root_.string()},       {"bundle", bundle.string()},
+    description.details = {{"root", root_.string()},
+                           {"bundle", bundle.string()},
                            {"freezer", description.freezer.string()},
-                           {"paused", description.paused}, {"stdio", stdio.details},
-                           {"console", stdio.console},     {"network_path", namespace_path(config, "network")},
+                           {"paused", description.paused},
+                           {"stdio", stdio.details},
+                           {"console", stdio.console},
+                           {"network_path", namespace_path(config, "network")},
                            {"own_network", description.lasting_network.empty()}};
     return description;
 }
@@ -232,13 +240,16 @@ std::vector<std::string> RuncAdapter::obstacles(const RestorePlan& plan) const {
     const Path bundle = plan.details.at("bundle").get<std::string>();
     const std::optional<std::string> config = sys::read_file_if_exists(bundle / "config.json");
     if (config && *config != sys::read_file(plan.runtime_files / "config.json"))
-        found.push_back("'" + (bundle / "config.json").string() + "' has changed since the dump; the one it needs is '" +
+        found.push_back("'" + (bundle / "config.json").string() +
+                        "' has changed since the dump; the one it needs is '" +
                         (plan.runtime_files / "config.json").string() + "'");
     const std::string network = plan.details.at("network_path");
     if (!network.empty() && ::access(network.c_str(), F_OK) != 0)
         found.push_back("the network namespace '" + network + "' is not there; create it, with its addresses, first");
     if (plan.details.at("console").get<bool>() && !plan.console_socket)
-        found.push_back("it has a console, whose other end someone must hold: name a socket with --console-socket, as for `runc run`");
+        found.push_back(
+            "it has a console, whose other end someone must hold: name a socket with --console-socket, as for `runc "
+            "run`");
     return found;
 }
 
@@ -262,12 +273,23 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
 
     // runc's restore has no flag for most of CRIU's options; CRIU reads them from this file.
     const Path configuration = plan.logs / (plan.log_name + ".conf");
-    sys::write_file_atomically(configuration,
-                               plan.criu_configuration + inherit_configuration(plan.details.at("stdio")), 0600);
+    sys::write_file_atomically(configuration, plan.criu_configuration + inherit_configuration(plan.details.at("stdio")),
+                               0600);
     const Path runc_log = plan.logs / (plan.log_name + ".runc");
-    std::vector<std::string> words{"--log", runc_log, "restore", "--detach", "--bundle", bundle,
-                                   "--image-path", plan.images, "--work-path", plan.logs,
-                                   "--manage-cgroups-mode", "soft", "--tcp-established", "--file-locks"};
+    std::vector<std::string> words{"--log",
+                                   runc_log,
+                                   "restore",
+                                   "--detach",
+                                   "--bundle",
+                                   bundle,
+                                   "--image-path",
+                                   plan.images,
+                                   "--work-path",
+                                   plan.logs,
+                                   "--manage-cgroups-mode",
+                                   "soft",
+                                   "--tcp-established",
+                                   "--file-locks"};
     if (plan.console_socket) words.insert(words.end(), {"--console-socket", plan.console_socket->string()});
     words.push_back(plan.name);
 

@@ -64,9 +64,9 @@ struct Description {
 struct RestorePlan {
     std::string name;
     Path images;
-    Path logs;              ///< where CRIU's log goes
-    std::string log_name;   ///< how the log is to be called
-    Path runtime_files;     ///< the checkpoint's runtime/ folder
+    Path logs;             ///< where CRIU's log goes
+    std::string log_name;  ///< how the log is to be called
+    Path runtime_files;    ///< the checkpoint's runtime/ folder
     Json details;
     std::string criu_configuration;  ///< what the dump's options mean for the restore
     Path criu;                       ///< the CRIU that the runtime must find

@@ -21,7 +21,9 @@ std::set<int> mount_ids(pid_t pid) {
 }
 
 /// CRIU's name for an open file whose mount it can't see (`--external file[mount:inode]`).
-std::string external_key(const proc::OpenFile& file) { return fmt::format("file[{:x}:{:x}]", file.mount_id, file.inode); }
+std::string external_key(const proc::OpenFile& file) {
+    return fmt::format("file[{:x}:{:x}]", file.mount_id, file.inode);
+}
 
 /// Pipes, sockets and anonymous inodes belong to no mount of the container either.
 bool is_path(const std::string& target) { return target.starts_with("/"); }
@@ -44,7 +46,8 @@ Stdio look_at_stdio(pid_t init) {
         if (!is_outside(file, own_mounts)) continue;
         const std::string key = external_key(file);
         if (keys.insert(key).second)
-            stdio.options.push_back({"external", key, "standard stream " + std::to_string(file.number) + " is a file of the host"});
+            stdio.options.push_back(
+                {"external", key, "standard stream " + std::to_string(file.number) + " is a file of the host"});
         stdio.details.push_back({{"fd", file.number},
                                  {"path", file.target},
                                  {"key", key},

@@ -26,9 +26,7 @@ bool is_there(const Path& path) {
 }
 
 /// Whatever else bears the name of a checkpoint, a link above all, is not ours.
-bool is_folder(const Path& path) {
-    return std::filesystem::is_directory(std::filesystem::symlink_status(path));
-}
+bool is_folder(const Path& path) { return std::filesystem::is_directory(std::filesystem::symlink_status(path)); }
 
 /// A name for the remains of a failure that is not taken yet.
 std::string failed_name(const Path& folder) {
@@ -81,9 +79,7 @@ std::string to_string(State state) {
 }
 
 Partial::Partial(Location location, sys::UniqueFd lock)
-    : location_(std::move(location)),
-      folders_(partial_folders(location_)),
-      lock_(std::move(lock)) {}
+    : location_(std::move(location)), folders_(partial_folders(location_)), lock_(std::move(lock)) {}
 
 Partial::Partial(Partial&& other) noexcept
     : location_(std::move(other.location_)),

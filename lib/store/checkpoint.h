@@ -30,8 +30,8 @@ enum class State {
     writing,      ///< partial, its owner lives
     interrupted,  ///< partial, its owner is gone; the next run clears it away
     sealed,
-    damaged,      ///< no manifest that can be read
-    newer,        ///< from a newer stasis
+    damaged,  ///< no manifest that can be read
+    newer,    ///< from a newer stasis
 };
 
 std::string to_string(State state);

@@ -8,8 +8,8 @@ Json expectations_to_json(const Expectations& expected) {
     Json json;
     json["files"] = Json::array();
     for (const ExpectedFile& file : expected.files)
-        json["files"].push_back({encode_path(file.path), file.mode, file.size ? Json(*file.size) : Json(), file.mtime_ns,
-                                 file.build_id});
+        json["files"].push_back(
+            {encode_path(file.path), file.mode, file.size ? Json(*file.size) : Json(), file.mtime_ns, file.build_id});
     json["mounts"] = Json::array();
     for (const ExpectedMount& mount : expected.mounts)
         json["mounts"].push_back({{"source", encode_path(mount.source)},

@@ -50,13 +50,17 @@ Json to_json(const Manifest& m) {
     json["checkpoint"] = m.checkpoint;
     json["kind"] = m.kind;
     json["created"] = m.created;
-    json["host"] = {{"name", m.host_name}, {"kernel", m.kernel}, {"architecture", m.architecture}, {"boot_id", m.boot_id},
+    json["host"] = {{"name", m.host_name},
+                    {"kernel", m.kernel},
+                    {"architecture", m.architecture},
+                    {"boot_id", m.boot_id},
                     {"cpu_features", m.cpu_features}};
     json["criu"] = {{"version", m.criu_version}, {"options", options_to_json(m.criu_options)}};
     json["runtime_details"] = m.runtime_details;
     json["lasting_network"] = encode_path(m.lasting_network);
     json["tasks"] = Json::array();
-    for (const Task& task : m.tasks) json["tasks"].push_back({{"pid", task.pid}, {"command", encode_path(task.command)}});
+    for (const Task& task : m.tasks)
+        json["tasks"].push_back({{"pid", task.pid}, {"command", encode_path(task.command)}});
     json["expected"] = expectations_to_json(m.expected);
     json["rootfs"] = rootfs_to_json(m.rootfs);
     json["volumes"] = Json::array();
@@ -147,7 +151,8 @@ Manifest parse_manifest(const std::string& text, const std::string& where) {
             throw error;
         }
         if (format < kOldestFormat)
-            throw Error(Kind::damaged, "'" + where + "' has format " + std::to_string(format) + ", older than any that is read");
+            throw Error(Kind::damaged,
+                        "'" + where + "' has format " + std::to_string(format) + ", older than any that is read");
         if (!checksum_fits(text)) damaged(where, "its checksum does not fit");
         return from_json(json);
     } catch (const nlohmann::json::exception&) {

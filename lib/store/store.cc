@@ -65,7 +65,8 @@ Path Store::container_folder(const std::string& runtime, const std::string& cont
     return root_ / runtime / container;
 }
 
-Location Store::location(const std::string& runtime, const std::string& container, const std::string& checkpoint) const {
+Location Store::location(const std::string& runtime, const std::string& container,
+                         const std::string& checkpoint) const {
     check_checkpoint_name(checkpoint);
     return {container_folder(runtime, container), checkpoint};
 }

@@ -27,7 +27,8 @@ UniqueFd create(const Path& path) {
 
 }  // namespace
 
-Archive::Archive(Path path) : path_(std::move(path)), fd_(create(path_)), archive_(archive_write_new(), &archive_write_free) {
+Archive::Archive(Path path)
+    : path_(std::move(path)), fd_(create(path_)), archive_(archive_write_new(), &archive_write_free) {
     try {
         require(archive_write_set_format_pax_restricted(archive_.get()));
         require(archive_write_add_filter_zstd(archive_.get()));
@@ -69,7 +70,8 @@ std::string read_decompressed(const Path& path) {
     const UniqueFd fd = open_path(path, O_RDONLY);
     const std::unique_ptr<archive, decltype(&archive_read_free)> reader(archive_read_new(), &archive_read_free);
     const auto require = [&](bool fine) {
-        if (!fine) throw Error(Kind::failed, "cannot read '" + path.string() + "': " + archive_error_string(reader.get()));
+        if (!fine)
+            throw Error(Kind::failed, "cannot read '" + path.string() + "': " + archive_error_string(reader.get()));
     };
     constexpr std::size_t kBlock = 65536;
     std::array<char, kBlock> buffer;

@@ -27,10 +27,9 @@ std::vector<std::string> child_environment(const Command& command) {
     std::vector<std::string> result = command.set_env;
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const std::string assignment = *entry;
-        const bool replaced =
-            std::any_of(command.set_env.begin(), command.set_env.end(), [&](const std::string& set) {
-                return names_variable(assignment, set.substr(0, set.find('=')));
-            });
+        const bool replaced = std::any_of(command.set_env.begin(), command.set_env.end(), [&](const std::string& set) {
+            return names_variable(assignment, set.substr(0, set.find('=')));
+        });
         const bool unset = std::any_of(command.unset_env.begin(), command.unset_env.end(),
                                        [&](const std::string& name) { return names_variable(assignment, name); });
         if (!replaced && !unset) result.push_back(assignment);
@@ -69,8 +68,7 @@ Child Child::start(const Command& command) {
         else
             posix_spawn_file_actions_addopen(&actions, target, "/dev/null", O_RDWR, 0);
     }
-    for (const auto& [ours, theirs] : command.descriptors)
-        posix_spawn_file_actions_adddup2(&actions, ours, theirs);
+    for (const auto& [ours, theirs] : command.descriptors) posix_spawn_file_actions_adddup2(&actions, ours, theirs);
 
     sigset_t none;
     sigset_t all;

@@ -38,9 +38,7 @@ std::string read_all(int fd, std::string_view what) {
     }
 }
 
-std::string read_file(const Path& path) {
-    return read_all(open_path(path, O_RDONLY).get(), path.native());
-}
+std::string read_file(const Path& path) { return read_all(open_path(path, O_RDONLY).get(), path.native()); }
 
 std::optional<std::string> read_file_if_exists(const Path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -64,9 +62,7 @@ UniqueFd open_at(int directory, const Path& path, int flags, mode_t mode) {
     return fd;
 }
 
-UniqueFd open_path(const Path& path, int flags, mode_t mode) {
-    return open_at(AT_FDCWD, path, flags, mode);
-}
+UniqueFd open_path(const Path& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
 
 UniqueFd open_beneath(int directory, const Path& path, int flags, mode_t mode) {
     open_how how{};

@@ -48,8 +48,7 @@ void Interrupts::pause(std::chrono::milliseconds time) {
 
 void Interrupts::check() {
     if (!pending()) return;
-    if (signal_)
-        throw Error(Kind::interrupted, std::string("interrupted by ") + strsignal(*signal_)).signal(*signal_);
+    if (signal_) throw Error(Kind::interrupted, std::string("interrupted by ") + strsignal(*signal_)).signal(*signal_);
     throw Error(Kind::failed, "the operation did not finish within its --timeout")
         .hint("give it more time with --timeout SECONDS, or try again when the machine is less busy");
 }

@@ -132,6 +132,7 @@ check_has "$ERR" "stasis: warning: pid knows no '2147483646'"
 STASIS_CRIU=/nowhere/criu report "pid:$T"
 check_has "$OUT" "missing  host/criu.txt: cannot start '/nowhere/criu': No such file or directory"
 has_members target/check.json checkpoint/files.txt
+check_has "$(<"$REPORT/target/check.json")" "no-criu"
 script eof-at:version
 report
 check_has "$(<"$REPORT/host/check.json")" "does not work: CRIU ended without an answer at its start"

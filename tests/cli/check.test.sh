@@ -33,6 +33,10 @@ check_has "$(finding self-test detail)" "cannot do 'post-dump'"
 script kill-at:end
 expect 3 stasis --json check
 check_eq "$(finding self-test detail)" "the restored process does not answer on its socket" "the self-test"
+# What it claims to have ended must have ended.
+script ''
+expect 3 stasis --json check
+check_eq "$(finding self-test detail)" "CRIU says that it has dumped and ended a process, which goes on" "the self-test"
 
 # A target: looks only.
 blocker() { json '[b for b in d["blockers"] if b["id"] == "'"$1"'"][-1]["'"$2"'"]'; } # ID FIELD

@@ -175,13 +175,13 @@ check_json() {
 }
 
 # Ids of blockers and warnings: the first word in what is pushed, the second in rows of a table.
-pushed_ids() { grep -hoE 'push_back\(\{"[a-z_-]+",' "$@" | grep -oE '"[^"]+"' | tr -d '"'; }
+pushed_ids() { cat "$@" | tr -s ' \n' ' ' | grep -oE 'push_back\( ?\{"[a-z_-]+",' | grep -oE '"[^"]+"' | tr -d '"'; }
 
 check_blockers() {
     local sources ids rows
     mapfile -t sources < <(find "$root/lib/inspect" -name '*.cc' ! -name warnings.cc ! -name options.cc)
     ids=$(pushed_ids "${sources[@]}" "$root/lib/ops/examine.cc")
-    rows=$(grep -hoE '^    \{"[^"]+", "[a-z_-]+", "' "$root/lib/inspect/files.cc" | grep -oE '"[a-z_-]+", "$' | grep -oE '[a-z_-]+')
+    rows=$(grep -hoE '^    \{"[^"]+", "[a-z_-]+", ' "$root/lib/inspect/files.cc" | grep -oE '"[a-z_-]+", $' | grep -oE '[a-z_-]+')
     same "ids in lib/inspect and lib/ops/examine.cc" "$ids"$'\n'"$rows"$'\n'exec \
         "BLOCKERS in stasis.8" "$(section "$manual" BLOCKERS | tags)"
     same "ids in lib/inspect/warnings.cc" "$(pushed_ids "$root/lib/inspect/warnings.cc")" \

@@ -120,7 +120,8 @@ class Criu {
     }
 
     void restore() {
-        for (const char* step : {"pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore"}) notify(step);
+        for (const char* step : {"pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore"})
+            notify(step);
         // The last veto was post-restore: of these CRIU only logs a refusal.
         for (const char* step : {"pre-resume", "post-resume"}) (void)notify_once(step);
     }
@@ -144,7 +145,8 @@ class Criu {
 
     void before(const std::string& step) {
         if (script_.at("print-at", step)) (void)std::fputs("fake CRIU says why\nand more\n", stderr);
-        if (const auto milliseconds = script_.at("slow-at", step)) (void)::usleep(static_cast<useconds_t>(std::stoul(*milliseconds) * 1000));
+        if (const auto milliseconds = script_.at("slow-at", step))
+            (void)::usleep(static_cast<useconds_t>(std::stoul(*milliseconds) * 1000));
         if (const auto number = script_.at("signal-at", step)) (void)::kill(::getppid(), std::stoi(*number));
         if (script_.at("kill-at", step) && options_.pid() > 1) (void)::kill(options_.pid(), SIGKILL);
         if (script_.at("hang-at", step)) client_.wait_until_gone();
@@ -212,7 +214,8 @@ void trace_surroundings() {
     std::string numbers;
     DIR* folder = ::opendir("/proc/self/fd");
     while (const dirent* entry = ::readdir(folder))
-        if (entry->d_name[0] != '.' && std::atoi(entry->d_name) != ::dirfd(folder)) numbers += std::string(" ") + entry->d_name;
+        if (entry->d_name[0] != '.' && std::atoi(entry->d_name) != ::dirfd(folder))
+            numbers += std::string(" ") + entry->d_name;
     (void)::closedir(folder);
     trace("descriptors:" + numbers);
     trace(std::string("group: ") + (::getpgrp() == ::getpid() ? "own" : "shared"));

@@ -27,7 +27,7 @@ look() { # TARGET: leaves the ids in $IDS; check's exit code must say the same
 try() {
     local target=$1
     shift
-    stasis --timeout 30 stateful-stop --ignore-blockers "$target" >"$WORK/out" 2>"$WORK/err" || return 1
+    stasis --timeout 12 stateful-stop --ignore-blockers "$target" >"$WORK/out" 2>"$WORK/err" || return 1
     stasis --timeout 5 restore "$target" >"$WORK/out" 2>"$WORK/err" || return 1
     "$@" || fail "$target was restored and does not run"
 }

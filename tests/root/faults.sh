@@ -103,6 +103,14 @@ $ERR"
     wait_for 30 "the end of what the struck run started" no_processes_of_fault
 }
 
+# died_with_criu VICTIM AT: a CRIU that is killed while it works on a task from within, which begins here, may
+# take the task along: nobody can help that, but the exit code must say so. Then there is a new target.
+died_with_criu() {
+    [ "$1:$2" = criu:query-ext-files:done ] && [ "$CODE" = 7 ] && ! target_alive || return 1
+    fault_says "the target died with CRIU"
+    if [ -n "$ID" ]; then rc delete --force "$ID" && runc_target; else tree_target; fi
+}
+
 no_processes_of_fault() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft')" ]; }
 
 fault_says() { # OUTCOME

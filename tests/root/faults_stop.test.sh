@@ -13,6 +13,7 @@ stop_fault() { # VICTIMS AT
     with_fault "$2" "FAULT_KILL=$1" -- stateful-stop "$TARGET"
     assert_store
     stop=$(newest_stop)
+    ! died_with_criu "$1" "$2" || return 0
     case $1:$CODE in
         *stasis*:137) ;;
         criu:1)

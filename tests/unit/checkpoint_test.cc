@@ -50,16 +50,17 @@ Manifest make_sealed(const Location& location) {
 std::vector<std::string> names_in(const Path& folder) { return sys::list_directory(folder); }
 
 TEST_CASE("names of containers and checkpoints are one plain path component") {
-    for (const std::string& name : {std::string("a"), std::string("web-7"), std::string("A.b_c+d:e@f"), std::string("_x"),
-                                    std::string("20261122T134500Z"), std::string(200, 'n')}) {
+    for (const std::string& name : {std::string("a"), std::string("web-7"), std::string("A.b_c+d:e@f"),
+                                    std::string("_x"), std::string("20261122T134500Z"), std::string(200, 'n')}) {
         INFO(name);
         REQUIRE_NOTHROW(check_container_name(name));
         REQUIRE_NOTHROW(check_checkpoint_name(name));
     }
     for (const std::string& name :
-         {std::string(), std::string("."), std::string(".."), std::string(".hidden"), std::string("-dash"), std::string("a/b"),
-          std::string("../a"), std::string("/a"), std::string("a b"), std::string("a\nb"), std::string("a\0b", 3),
-          std::string("\xc3\xa4"), std::string("a*"), std::string("a%"), std::string("$x"), std::string(201, 'n')}) {
+         {std::string(), std::string("."), std::string(".."), std::string(".hidden"), std::string("-dash"),
+          std::string("a/b"), std::string("../a"), std::string("/a"), std::string("a b"), std::string("a\nb"),
+          std::string("a\0b", 3), std::string("\xc3\xa4"), std::string("a*"), std::string("a%"), std::string("$x"),
+          std::string(201, 'n')}) {
         INFO(name);
         const Error error = error_of([&] { check_container_name(name); });
         REQUIRE(error.kind() == Kind::usage);
@@ -277,7 +278,8 @@ TEST_CASE("verify finds any change of any file") {
             REQUIRE(problems_after(location, manifest, append, cut) ==
                     std::vector<std::string>{quoted + " is not as it was sealed"});
         }
-        REQUIRE(problems_after(location, manifest, [&] { std::filesystem::rename(path, aside); }, put_back) ==
+        REQUIRE(problems_after(
+                    location, manifest, [&] { std::filesystem::rename(path, aside); }, put_back) ==
                 std::vector<std::string>{quoted + " is missing"});
         // A link to the very same bytes is still not the file that was sealed.
         const auto replace_by_link = [&] {
@@ -299,7 +301,8 @@ TEST_CASE("verify finds what is too many, wherever it lies") {
     const TempDir temp;
     const Location location{temp.path(), "x"};
     const Manifest manifest = make_sealed(location);
-    for (const char* name : {"images/extra", "images/deep/extra", "runtime/extra", "rootfs/etc/extra", "volumes/0/extra", "extra"}) {
+    for (const char* name :
+         {"images/extra", "images/deep/extra", "runtime/extra", "rootfs/etc/extra", "volumes/0/extra", "extra"}) {
         INFO(name);
         const Path path = location.path() / name;
         const auto add = [&] { test::write(path, "extra"); };
@@ -344,7 +347,8 @@ TEST_CASE("verify does not follow what was planted") {
     std::vector<std::string> problems = verify(location, manifest, nothing_interrupts());
     std::sort(problems.begin(), problems.end());
     REQUIRE(problems == std::vector<std::string>{"'rootfs/to-fifo' does not belong there",
-                                                 "'rootfs/to-folder' does not belong there", "'top' does not belong there"});
+                                                 "'rootfs/to-folder' does not belong there",
+                                                 "'top' does not belong there"});
 }
 
 TEST_CASE("a plain directory is named by its last component") {

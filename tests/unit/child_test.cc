@@ -54,7 +54,8 @@ TEST_CASE("the end of a program is told apart") {
 }
 
 TEST_CASE("output of any size is captured whole, both streams apart") {
-    const RunResult result = run(command({"sh", "-c", "head -c 3000000 /dev/zero; head -c 2000000 /dev/zero >&2; exit 1"}));
+    const RunResult result =
+        run(command({"sh", "-c", "head -c 3000000 /dev/zero; head -c 2000000 /dev/zero >&2; exit 1"}));
     REQUIRE(result.out == std::string(3'000'000, '\0'));
     REQUIRE(result.err == std::string(2'000'000, '\0'));
     REQUIRE(result.status.exit_code == 1);

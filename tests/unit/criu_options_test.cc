@@ -10,9 +10,9 @@
 namespace stasis::criu {
 namespace {
 
+using sys::Path;
 using test::contains;
 using test::error_of;
-using sys::Path;
 using test::TempDir;
 
 std::string applied(const OptionList& chosen, const Version& version = {4, 1, 1}) {
@@ -81,8 +81,7 @@ TEST_CASE("field numbers are CRIU's") {
     request.mutable_opts()->set_log_file("l");
     request.mutable_opts()->set_notify_scripts(true);
     request.mutable_opts()->set_network_lock(rpc::NFTABLES);
-    REQUIRE(request.SerializeAsString() ==
-            "\x08\x01\x12\x0e\x08\x05\x10\x06\x18\x01\x52\x01l\x60\x01\x80\x04\x02");
+    REQUIRE(request.SerializeAsString() == "\x08\x01\x12\x0e\x08\x05\x10\x06\x18\x01\x52\x01l\x60\x01\x80\x04\x02");
 }
 
 TEST_CASE("a restore is configured with the options that it needs, in their order") {

@@ -15,21 +15,24 @@
 namespace stasis::criu {
 namespace {
 
+using sys::Path;
 using test::contains;
 using test::Environment;
 using test::error_of;
 using test::nothing_interrupts;
-using sys::Path;
 using test::TempDir;
 
 using Names = std::vector<std::string>;
 
 const Names kDumpSteps{"pre-dump", "query-ext-files", "network-lock", "post-dump", "network-unlock"};
-const Names kRestoreSteps{"pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore", "pre-resume", "post-resume"};
+const Names kRestoreSteps{"pre-restore",  "setup-namespaces", "post-setup-namespaces",
+                          "post-restore", "pre-resume",       "post-resume"};
 /// After these CRIU no longer lets itself be stopped.
 const Names kTooLate{"network-unlock", "pre-resume", "post-resume"};
 
-bool is_one_of(const Names& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool is_one_of(const Names& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 /// CTest names the fake; by hand it lies beside this program.
 std::string fake_criu() {
@@ -76,7 +79,8 @@ class Stage {
         Names lines;
         std::istringstream stream(test::read(folder_ / "trace"));
         for (std::string line; std::getline(stream, line);)
-            if (line.starts_with(beginning)) lines.push_back(line.substr(beginning.size(), line.find_last_not_of(' ') + 1 - beginning.size()));
+            if (line.starts_with(beginning))
+                lines.push_back(line.substr(beginning.size(), line.find_last_not_of(' ') + 1 - beginning.size()));
         return lines;
     }
     Names answers() const { return traced("request: type: NOTIFY notify_success: "); }
@@ -121,8 +125,8 @@ TEST_CASE("a dump is asked for as CRIU wants it") {
 
     const Names requests = stage.traced("request: type: DUMP opts { ");
     REQUIRE(requests.size() == 1);
-    for (const char* part : {"images_dir_fd: ", "work_dir_fd: ", "pid: 4242 ", "leave_running: true ", "log_file: \"criu.log\" ",
-                             "notify_scripts: true "})
+    for (const char* part : {"images_dir_fd: ", "work_dir_fd: ", "pid: 4242 ", "leave_running: true ",
+                             "log_file: \"criu.log\" ", "notify_scripts: true "})
         REQUIRE(contains(requests[0], part));
     const Names started = stage.traced("started: --no-default-config swrk ");
     REQUIRE(started.size() == 1);
@@ -144,7 +148,9 @@ TEST_CASE("a dump is asked for as CRIU wants it") {
 
 TEST_CASE("a restore is asked for as CRIU wants it") {
     Stage stage("");
-    test::write(stage.images() / "pstree.img", "\x54\x49\x11\x11" "4321");
+    test::write(stage.images() / "pstree.img",
+                "\x54\x49\x11\x11"
+                "4321");
     REQUIRE(stage.restore() == 4321);
     REQUIRE(stage.heard == kRestoreSteps);
     REQUIRE(stage.answers() == Names(6, "true"));
@@ -154,7 +160,8 @@ TEST_CASE("a restore is asked for as CRIU wants it") {
     Stage job("");
     rpc::Options options = job.options();
     options.set_shell_job(true);
-    (void)restore(job.binary, options, job.log(), [](Event&) {}, nothing_interrupts());
+    (void)restore(
+        job.binary, options, job.log(), [](Event&) {}, nothing_interrupts());
     REQUIRE(job.traced("group: ") == Names{"shared"});  // it must keep our terminal
 }
 
@@ -257,7 +264,8 @@ TEST_CASE("a long request arrives whole") {
     options.set_pid(4242);
     constexpr int kMounts = 3000;
     for (int i = 0; i < kMounts; ++i) options.add_external("mnt[" + std::string(60, 'm') + std::to_string(i) + "]:x");
-    REQUIRE_NOTHROW(dump(stage.binary, options, stage.log(), [](Event&) {}, nothing_interrupts()));
+    REQUIRE_NOTHROW(dump(
+        stage.binary, options, stage.log(), [](Event&) {}, nothing_interrupts()));
     REQUIRE(contains(stage.traced("request: type: DUMP").at(0), std::to_string(kMounts - 1) + "]:x"));
 }
 
@@ -303,7 +311,8 @@ TEST_CASE("a descriptor arrives with its event, and none is left behind") {
     REQUIRE(test::own_descriptors() == before);
     // Nobody takes it.
     rpc::Options options = stage.options();
-    (void)dump(stage.binary, options, stage.log(), [](Event&) {}, nothing_interrupts());
+    (void)dump(
+        stage.binary, options, stage.log(), [](Event&) {}, nothing_interrupts());
     REQUIRE(test::own_descriptors() == before);
     stage.refuse_at = "network-lock";
     REQUIRE_THROWS_AS(stage.dump(), Error);
@@ -401,8 +410,11 @@ Error error_of_finding(const std::string& script) {
 }
 
 TEST_CASE("CRIU is found and asked for its version") {
-    for (const auto& [text, version] : std::vector<std::pair<std::string, Version>>{
-             {"4.1.1", {4, 1, 1}}, {"4.3", {4, 3, 0}}, {"3.17", {3, 17, 0}}, {"3.17.1", {3, 17, 1}}, {"10.0", {10, 0, 0}}}) {
+    for (const auto& [text, version] : std::vector<std::pair<std::string, Version>>{{"4.1.1", {4, 1, 1}},
+                                                                                    {"4.3", {4, 3, 0}},
+                                                                                    {"3.17", {3, 17, 0}},
+                                                                                    {"3.17.1", {3, 17, 1}},
+                                                                                    {"10.0", {10, 0, 0}}}) {
         INFO(text);
         const Stage stage("version:" + text);
         const Environment chosen("STASIS_CRIU", stage.binary.path.string());
@@ -421,7 +433,8 @@ TEST_CASE("CRIU is found and asked for its version") {
 }
 
 TEST_CASE("a CRIU that does not work is a precondition, whatever it does") {
-    for (const char* script : {"eof-at:version", "crash-at:version", "garbage:version", "wrong-type:version", "refuse:version"}) {
+    for (const char* script :
+         {"eof-at:version", "crash-at:version", "garbage:version", "wrong-type:version", "refuse:version"}) {
         INFO(script);
         const Error error = error_of_finding(script);
         REQUIRE(error.kind() == Kind::precondition);

@@ -28,7 +28,9 @@ std::string bytes_of(const Record& record) {
 
 /// An ELF file that is nothing but headers and a segment of notes: another note, then the build-id.
 std::string elf_with(const std::string& id, std::size_t alignment) {
-    const auto pad = [&](std::string text) { return text.append((alignment - text.size() % alignment) % alignment, '\0'); };
+    const auto pad = [&](std::string text) {
+        return text.append((alignment - text.size() % alignment) % alignment, '\0');
+    };
     const Elf64_Nhdr other{4, 1, 1};
     const Elf64_Nhdr note{4, static_cast<Elf64_Word>(id.size()), NT_GNU_BUILD_ID};
     const std::string name("GNU", 4);
@@ -68,7 +70,8 @@ TEST_CASE("what is no ELF file, or cut off anywhere, has no build-id") {
     const std::string whole = elf_with(std::string(20, 'x'), 4);
     for (std::size_t length = 0; length < whole.size(); ++length) REQUIRE(id_of(temp, whole.substr(0, length)).empty());
     std::string huge = whole;
-    std::fill(huge.begin() + sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + 8, huge.begin() + sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr), '\xff');
+    std::fill(huge.begin() + sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr) + 8,
+              huge.begin() + sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr), '\xff');
     REQUIRE(id_of(temp, huge).empty());
 }
 
@@ -80,7 +83,8 @@ class Holder {
         command.args = {"sleep", "60"};
         command.in = fd_.get();
         child_.emplace(sys::Child::start(command));
-        while (sys::read_link("/proc/" + std::to_string(child_->pid()) + "/exe") == sys::read_link("/proc/self/exe")) {}
+        while (sys::read_link("/proc/" + std::to_string(child_->pid()) + "/exe") == sys::read_link("/proc/self/exe")) {
+        }
     }
     ~Holder() { child_->signal(SIGKILL); }
     Expectations expectations(const Scope& surroundings) const {
@@ -112,7 +116,8 @@ TEST_CASE("of a bare tree every file is expected, and its program with a size") 
     REQUIRE(data->size == 10);
     REQUIRE(data->mode == (S_IFREG | 0640));
     REQUIRE(data->mtime_ns > 0);
-    const ExpectedFile* program = find(expected, sys::read_link("/proc/" + std::to_string(holder.pid()) + "/exe").value());
+    const ExpectedFile* program =
+        find(expected, sys::read_link("/proc/" + std::to_string(holder.pid()) + "/exe").value());
     REQUIRE(program != nullptr);
     REQUIRE(program->size > 1000U);
     REQUIRE(std::is_sorted(expected.pids.begin(), expected.pids.end()));

@@ -57,9 +57,9 @@ TEST_CASE("open_beneath stays below and follows no link") {
     std::filesystem::create_directory_symlink(temp.path(), temp / "top/out");
     const UniqueFd top = open_path(temp / "top", O_RDONLY | O_DIRECTORY);
     REQUIRE(read_all(open_beneath(top.get(), "folder/file", O_RDONLY).get(), "x") == "text");
-    for (const std::string& name : {std::string("folder/link"), std::string("link/file"), std::string("out/outside"),
-                                    std::string("../outside"), std::string("folder/../../outside"),
-                                    (temp / "outside").string(), std::string("missing")}) {
+    for (const std::string& name :
+         {std::string("folder/link"), std::string("link/file"), std::string("out/outside"), std::string("../outside"),
+          std::string("folder/../../outside"), (temp / "outside").string(), std::string("missing")}) {
         INFO(name);
         REQUIRE(error_of([&] { (void)open_beneath(top.get(), name, O_RDONLY); }).kind() == Kind::failed);
     }

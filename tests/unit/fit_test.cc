@@ -230,7 +230,8 @@ TEST_CASE("addresses and ports of this network") {
     expected.addresses = {"127.0.0.1"};  // a connection may share its port with a listener
     expected.listeners = {{"127.0.0.1", port}};
     compare_network(expected, own, {}, fit);
-    require_misfit(fit, MisfitKind::addresses, {"127.0.0.1:" + std::to_string(port), "(pid " + std::to_string(::getpid()) + ")"});
+    require_misfit(fit, MisfitKind::addresses,
+                   {"127.0.0.1:" + std::to_string(port), "(pid " + std::to_string(::getpid()) + ")"});
     fit = {};
     compare_network(expected, own, {*proc::read_stat(::getpid())}, fit);
     REQUIRE(is_well(fit));

@@ -88,7 +88,8 @@ TEST_CASE("files that are written are seen") {
     REQUIRE_FALSE(files.contains((temp / "read").string().substr(1)));
 
     const std::vector<Warning> warnings = look_at_self({}).warnings;
-    const auto outside = std::find_if(warnings.begin(), warnings.end(), [](const Warning& w) { return w.id == "files-outside"; });
+    const auto outside =
+        std::find_if(warnings.begin(), warnings.end(), [](const Warning& w) { return w.id == "files-outside"; });
     REQUIRE(outside != warnings.end());
     REQUIRE(contains(outside->text, (temp / "written").string()));
     REQUIRE_FALSE(contains(outside->text, (temp / "read").string()));
@@ -99,7 +100,8 @@ TEST_CASE("what becomes of TCP connections is chosen") {
     const Connection connection;
     const Look kept = look_at_self({});
     const OptionList& options = kept.options;
-    const auto reason = std::find_if(options.begin(), options.end(), [](const Option& o) { return o.key == "tcp-established"; });
+    const auto reason =
+        std::find_if(options.begin(), options.end(), [](const Option& o) { return o.key == "tcp-established"; });
     REQUIRE(reason != options.end());
     REQUIRE(contains(reason->reason, "2: 127.0.0.1:"));
     REQUIRE_FALSE(value_of(options, "tcp-close"));
@@ -122,8 +124,10 @@ TEST_CASE("descriptors and sockets say what they are") {
     const Connection connection;
     const std::vector<std::uint64_t> inodes = proc::socket_inodes(::getpid());
     std::vector<proc::TcpSocket> sockets = proc::sockets_of(::getpid()).of_tcp;
-    std::erase_if(sockets, [&](const proc::TcpSocket& s) { return std::count(inodes.begin(), inodes.end(), s.inode) == 0; });
-    REQUIRE(std::count_if(sockets.begin(), sockets.end(), [](const proc::TcpSocket& s) { return s.listens() && !s.connected(); }) == 1);
+    std::erase_if(sockets,
+                  [&](const proc::TcpSocket& s) { return std::count(inodes.begin(), inodes.end(), s.inode) == 0; });
+    REQUIRE(std::count_if(sockets.begin(), sockets.end(),
+                          [](const proc::TcpSocket& s) { return s.listens() && !s.connected(); }) == 1);
     REQUIRE(std::count_if(sockets.begin(), sockets.end(), [](const proc::TcpSocket& s) { return s.connected(); }) == 2);
     REQUIRE(sockets.front().address == "127.0.0.1");
     REQUIRE(sockets.front().local == "127.0.0.1:" + std::to_string(sockets.front().port));
@@ -150,15 +154,16 @@ TEST_CASE("descriptors and sockets say what they are") {
 
 TEST_CASE("an option of CRIU that a user gives goes before the chosen one") {
     const OptionList chosen{{"ghost-limit", "1", ""}, {"external", "a", ""}, {"file-locks", "", ""}};
-    const OptionList options = criu::override_options(
-        chosen, {criu::parse_option("ghost-limit=64M"), criu::parse_option("external=b"), criu::parse_option("file-locks=no"),
-                 criu::parse_option("allow-uprobes")});
+    const OptionList options =
+        criu::override_options(chosen, {criu::parse_option("ghost-limit=64M"), criu::parse_option("external=b"),
+                                        criu::parse_option("file-locks=no"), criu::parse_option("allow-uprobes")});
     REQUIRE(value_of(options, "ghost-limit") == "64M");
     REQUIRE(std::count_if(options.begin(), options.end(), [](const Option& o) { return o.key == "external"; }) == 2);
     REQUIRE_FALSE(value_of(options, "file-locks"));
     REQUIRE(criu::configuration(options) == "allow-uprobes\n");
     REQUIRE(contains(criu::restore_configuration(options), "allow-uprobes\n"));
-    for (const char* bad : {"", "=x", "-v", "--tree=5", "a b", "leave-running", "images-dir=/x", "action-script=/x", "x=1\ntree 5"})
+    for (const char* bad :
+         {"", "=x", "-v", "--tree=5", "a b", "leave-running", "images-dir=/x", "action-script=/x", "x=1\ntree 5"})
         REQUIRE(error_of([&] { (void)criu::parse_option(bad); }).kind() == Kind::usage);
 }
 

@@ -152,8 +152,8 @@ TEST_CASE("a manifest that was cut off is found, wherever") {
 }
 
 TEST_CASE("what is no manifest is damaged") {
-    for (const char* text : {"", "null", "[]", "17", "{}", "{\"format\":\"1\"}", "{\"format\":[1]}", "{\"format\":null}",
-                             "{\"format\":1}", "\xff\xfe"}) {
+    for (const char* text : {"", "null", "[]", "17", "{}", "{\"format\":\"1\"}", "{\"format\":[1]}",
+                             "{\"format\":null}", "{\"format\":1}", "\xff\xfe"}) {
         INFO(text);
         const Error error = error_of([&] { (void)parse_manifest(text, "/store/x"); });
         REQUIRE(error.kind() == Kind::damaged);

@@ -85,7 +85,7 @@ TEST_CASE("a zombie is not alive, and holds its pid until it is reaped") {
 
 TEST_CASE("a tree holds its root and all that descends from it, parents first") {
     // In no order, with other processes between, and a loop that must not hang.
-    const std::vector<Stat> all{process(30, 20), process(1, 0), process(20, 10), process(10, 1),
+    const std::vector<Stat> all{process(30, 20), process(1, 0),   process(20, 10), process(10, 1),
                                 process(11, 1),  process(21, 10), process(40, 30), process(2, 0)};
     std::vector<pid_t> pids;
     for (const Stat& stat : tree_of(10, all)) pids.push_back(stat.id.pid);
@@ -163,7 +163,8 @@ TEST_CASE("mounts and cgroups of this process") {
     REQUIRE_FALSE(root->type.empty());
     REQUIRE(root->id > 0);
     REQUIRE(test::contains(root->device, ":"));
-    const auto proc = std::find_if(all.begin(), all.end(), [](const Mount& mount) { return mount.mount_point == "/proc"; });
+    const auto proc =
+        std::find_if(all.begin(), all.end(), [](const Mount& mount) { return mount.mount_point == "/proc"; });
     REQUIRE(proc != all.end());
     REQUIRE(proc->type == "proc");
     REQUIRE(proc->root == "/");

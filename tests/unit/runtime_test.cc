@@ -23,7 +23,8 @@ using test::TempDir;
 std::vector<proc::Mount> mounts(const std::string& text) {
     std::vector<proc::Mount> result;
     std::istringstream lines(text);
-    for (proc::Mount mount; lines >> mount.device >> mount.root >> mount.mount_point >> mount.type;) result.push_back(mount);
+    for (proc::Mount mount; lines >> mount.device >> mount.root >> mount.mount_point >> mount.type;)
+        result.push_back(mount);
     return result;
 }
 
@@ -83,7 +84,8 @@ TEST_CASE("volumes come from outside, on whichever disk they are") {
 TEST_CASE("a part of the root file system mounted again is the container's own") {
     REQUIRE(outside(kContainer + "254:0 /bundles/web/rootfs/var /mnt ext4\n", kHost, true).empty());
     // The name of another folder may begin alike.
-    REQUIRE(outside(kContainer + "254:0 /bundles/web/rootfs-data /mnt ext4\n", kHost, true) == std::vector<std::string>{"/mnt"});
+    REQUIRE(outside(kContainer + "254:0 /bundles/web/rootfs-data /mnt ext4\n", kHost, true) ==
+            std::vector<std::string>{"/mnt"});
 }
 
 TEST_CASE("masks of a restored container are the host's /dev/null") {
@@ -112,9 +114,14 @@ TEST_CASE("files of the host are opened again as they were") {
     const TempDir temp;
     test::write(temp / "in", "0123456789");
     test::write(temp / "out", "before\n");
-    const Json details = {{{"fd", 0}, {"path", (temp / "in").string()}, {"key", "file[1:2]"}, {"flags", O_RDONLY}, {"offset", 4}},
-                          {{"fd", 1}, {"path", (temp / "out").string()}, {"key", "file[1:3]"}, {"flags", O_WRONLY}, {"offset", 2}},
-                          {{"fd", 2}, {"path", (temp / "out").string()}, {"key", "file[1:3]"}, {"flags", O_WRONLY | O_APPEND}, {"offset", 2}}};
+    const Json details = {
+        {{"fd", 0}, {"path", (temp / "in").string()}, {"key", "file[1:2]"}, {"flags", O_RDONLY}, {"offset", 4}},
+        {{"fd", 1}, {"path", (temp / "out").string()}, {"key", "file[1:3]"}, {"flags", O_WRONLY}, {"offset", 2}},
+        {{"fd", 2},
+         {"path", (temp / "out").string()},
+         {"key", "file[1:3]"},
+         {"flags", O_WRONLY | O_APPEND},
+         {"offset", 2}}};
     const std::array<sys::UniqueFd, 3> opened = open_again(details);
     std::array<char, 3> text{};
     REQUIRE(::read(opened[0].get(), text.data(), 2) == 2);
@@ -141,8 +148,8 @@ TEST_CASE("a process is named by its pid alone") {
     const sys::Child child = sys::Child::start(command);
     const std::string pid = std::to_string(child.pid());
     REQUIRE(adapter.status(pid) == Status::running);
-    for (const std::string& name : {"0" + std::string(1, 'x'), std::string("-1"), std::string("0"), pid + "x", std::string("2147483646"),
-                                    std::string("99999999999999999999"), std::string("")}) {
+    for (const std::string& name : {"0" + std::string(1, 'x'), std::string("-1"), std::string("0"), pid + "x",
+                                    std::string("2147483646"), std::string("99999999999999999999"), std::string("")}) {
         INFO(name);
         REQUIRE(adapter.status(name) == Status::absent);
         REQUIRE_FALSE(adapter.knows(name));
@@ -154,7 +161,8 @@ TEST_CASE("a process is named by its pid alone") {
     REQUIRE(description.details.at("command") == "sleep");
     // Its session is ours.
     const auto has = [&](const char* key) {
-        return std::any_of(description.options.begin(), description.options.end(), [&](const Option& option) { return option.key == key; });
+        return std::any_of(description.options.begin(), description.options.end(),
+                           [&](const Option& option) { return option.key == key; });
     };
     REQUIRE(has("shell-job"));
     REQUIRE(has("cgroup-mode"));

@@ -45,7 +45,8 @@ TEST_CASE("list shows what lies there, by container and time") {
 
     std::vector<std::string> seen;
     for (const Entry& entry : store.list("", ""))
-        seen.push_back(entry.runtime + ":" + entry.container + " " + entry.checkpoint + " " + to_string(entry.found.state));
+        seen.push_back(entry.runtime + ":" + entry.container + " " + entry.checkpoint + " " +
+                       to_string(entry.found.state));
     REQUIRE(seen == std::vector<std::string>{"pid:7 broken damaged", "pid:7 dead interrupted", "pid:7 now writing",
                                              "pid:7 only sealed", "runc:web b-early sealed", "runc:web a-late sealed"});
     REQUIRE(store.list("runc", "").size() == 2);
@@ -115,7 +116,8 @@ TEST_CASE("a store that others can enter is refused") {
         INFO(part);
         const Path root = temp / ("store" + std::to_string(std::string(part).size()));
         std::filesystem::create_directories(root / "pid" / own_container());
-        for (const Path& path : {root, root / "pid", root / "pid" / own_container()}) REQUIRE(::chmod(path.c_str(), 0700) == 0);
+        for (const Path& path : {root, root / "pid", root / "pid" / own_container()})
+            REQUIRE(::chmod(path.c_str(), 0700) == 0);
         const Path open = std::string(part) == "pid/unit" ? root / "pid" / own_container() : root / part;
         REQUIRE(::chmod(open.c_str(), 0750) == 0);
         REQUIRE(kind_of_lock(root) == Kind::precondition);

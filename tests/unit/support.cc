@@ -50,7 +50,8 @@ std::string describe(const Path& path, const struct stat& info) {
     std::ostringstream text;
     text << std::oct << info.st_mode << std::dec << ' ' << info.st_uid << ':' << info.st_gid << ' '
          << info.st_mtim.tv_sec << '.' << info.st_mtim.tv_nsec;
-    if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) text << " dev " << major(info.st_rdev) << ':' << minor(info.st_rdev);
+    if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))
+        text << " dev " << major(info.st_rdev) << ':' << minor(info.st_rdev);
     if (S_ISLNK(info.st_mode)) text << " -> " << escaped(std::filesystem::read_symlink(path).native());
     if (S_ISREG(info.st_mode)) text << ' ' << info.st_size << " bytes, " << std::hash<std::string>()(read(path));
     text << attributes_of(path);
@@ -131,7 +132,8 @@ std::vector<std::string> own_descriptors() {
 
 std::vector<std::string> inherited_descriptors() {
     std::vector<std::string> numbers = own_descriptors();
-    std::erase_if(numbers, [](const std::string& number) { return (::fcntl(std::stoi(number), F_GETFD) & FD_CLOEXEC) != 0; });
+    std::erase_if(numbers,
+                  [](const std::string& number) { return (::fcntl(std::stoi(number), F_GETFD) & FD_CLOEXEC) != 0; });
     return numbers;
 }
 
@@ -174,8 +176,15 @@ std::map<std::string, std::string> describe_tree(const Path& root) {
 
 std::string rsync_would_do(const Path& original, const Path& copy) {
     sys::Command command;
-    command.args = {"rsync", "-aHAXn", "--numeric-ids", "--delete", "--checksum", "--modify-window=-1",
-                    "--itemize-changes", original.string() + "/", copy.string() + "/"};
+    command.args = {"rsync",
+                    "-aHAXn",
+                    "--numeric-ids",
+                    "--delete",
+                    "--checksum",
+                    "--modify-window=-1",
+                    "--itemize-changes",
+                    original.string() + "/",
+                    copy.string() + "/"};
     return sys::run_or_throw(command);
 }
 

@@ -27,10 +27,23 @@ using test::nothing_interrupts;
 using test::TempDir;
 
 /// Names that a shell, rsync or its list of files could take for something else.
-const std::vector<std::string> kOddNames{
-    "with space", " leading", "trailing ", "new\nline", "tab\t", "-dash", "--delete", "#hash", ";semicolon", "*", "?", "[a]", "{a,b}",
-    "\xff\xfe\x80", "\xc3\xa4", "%41", "back\\slash", "\\#012", "..two", ".hidden", "...", "~", "!", "$HOME", "`id`", "'\"", "host:path",
-    "::module", "rsync:", "+ x", "- x", "\r", "\x01\x7f", std::string(255, 'l')};
+const std::vector<std::string> kOddNames{"with space",  " leading",
+                                         "trailing ",   "new\nline",
+                                         "tab\t",       "-dash",
+                                         "--delete",    "#hash",
+                                         ";semicolon",  "*",
+                                         "?",           "[a]",
+                                         "{a,b}",       "\xff\xfe\x80",
+                                         "\xc3\xa4",    "%41",
+                                         "back\\slash", "\\#012",
+                                         "..two",       ".hidden",
+                                         "...",         "~",
+                                         "!",           "$HOME",
+                                         "`id`",        "'\"",
+                                         "host:path",   "::module",
+                                         "rsync:",      "+ x",
+                                         "- x",         "\r",
+                                         "\x01\x7f",    std::string(255, 'l')};
 
 void set_mtime(const Path& path, time_t seconds, long nanoseconds) {
     const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{seconds, nanoseconds}};
@@ -52,12 +65,12 @@ bool set_attribute(const Path& path, const std::string& name, const std::string&
 
 /// Read access for one more user, as setfacl writes it.
 bool set_acl(const Path& path) {
-    constexpr unsigned char kAcl[] = {2, 0, 0, 0,                                                   //
-                                      0x01, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,                        // owner
-                                      0x02, 0, 4, 0, 0x39, 0x30, 0,    0,                           // user 12345
-                                      0x04, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,                        // group
-                                      0x10, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,                        // mask
-                                      0x20, 0, 4, 0, 0xff, 0xff, 0xff, 0xff};                       // others
+    constexpr unsigned char kAcl[] = {2,    0, 0, 0,                           //
+                                      0x01, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,   // owner
+                                      0x02, 0, 4, 0, 0x39, 0x30, 0,    0,      // user 12345
+                                      0x04, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,   // group
+                                      0x10, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,   // mask
+                                      0x20, 0, 4, 0, 0xff, 0xff, 0xff, 0xff};  // others
     return ::setxattr(path.c_str(), "system.posix_acl_access", kAcl, sizeof kAcl, 0) == 0;
 }
 
@@ -123,7 +136,8 @@ void make_tree(const Path& root) {
         test::write(root / "unreadable", "for root alone");
         REQUIRE(::chmod((root / "unreadable").c_str(), 0) == 0);
         test::write(root / "capable", "with capabilities");
-        (void)set_attribute(root / "capable", "security.capability", std::string("\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20));
+        (void)set_attribute(root / "capable", "security.capability",
+                            std::string("\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20));
         (void)set_attribute(root / "empty dir", "trusted.overlay.opaque", "y");
         (void)::mknod((root / "device").c_str(), S_IFCHR | 0600, makedev(1, 3));
     }
@@ -136,8 +150,8 @@ void make_tree(const Path& root) {
 /// A copy in two passes, with `between` between them.
 struct Copied {
     TreeCopy copy;
-    Copied(const Path& from, const Path& to, const std::function<void()>& between, const std::set<std::string>& written = {},
-           std::optional<Parent> parent = std::nullopt)
+    Copied(const Path& from, const Path& to, const std::function<void()>& between,
+           const std::set<std::string>& written = {}, std::optional<Parent> parent = std::nullopt)
         : copy(from, to, std::move(parent), -1) {
         copy.start_first_pass();
         copy.finish_first_pass(nothing_interrupts());
@@ -290,7 +304,8 @@ TEST_CASE("a parent that is damaged or gone does no harm") {
     const Copied first(temp / "from", temp / "first", [] {});
     change_secretly(temp / "first/file");
     std::filesystem::remove_all(temp / "gone");
-    const Copied second(temp / "from", temp / "second", [] {}, {}, Parent{temp / "gone", first.copy.records()});
+    const Copied second(
+        temp / "from", temp / "second", [] {}, {}, Parent{temp / "gone", first.copy.records()});
     require_equal(temp / "from", temp / "second");
 }
 
@@ -351,8 +366,8 @@ TEST_CASE("a mapped file that changes after the first pass is copied again, noth
     // Past the margin in which a first pass takes everything for changed.
     std::this_thread::sleep_for(std::chrono::milliseconds(1100));
     const Copied first(from, temp / "first", [] {}, {"mapped"});
-    const Copied second(from, temp / "second", [&] { mapping.put('c'); }, {"mapped"},
-                        Parent{temp / "first", first.copy.records()});
+    const Copied second(
+        from, temp / "second", [&] { mapping.put('c'); }, {"mapped"}, Parent{temp / "first", first.copy.records()});
     require_equal(from, temp / "second");
     REQUIRE(second.copy.records() == sys::record_tree(temp / "second", nothing_interrupts()));
     REQUIRE(test::read(temp / "first/mapped").starts_with("ba"));
@@ -431,7 +446,8 @@ TEST_CASE("a root file system is put back exactly") {
     REQUIRE(describe_tree(temp / "kept") == as_kept);  // a checkpoint is never consumed
     // And once more, onto nothing at all.
     std::filesystem::remove_all(temp / "elsewhere");
-    restore_rootfs({Backend::copy, temp / "elsewhere/root", temp / "elsewhere/root", ""}, temp / "kept", nothing_interrupts());
+    restore_rootfs({Backend::copy, temp / "elsewhere/root", temp / "elsewhere/root", ""}, temp / "kept",
+                   nothing_interrupts());
     require_equal(temp / "kept", temp / "elsewhere/root");
     restore_rootfs({Backend::none, temp / "never", temp / "never", ""}, temp / "kept", nothing_interrupts());
     REQUIRE_FALSE(test::exists(temp / "never"));
