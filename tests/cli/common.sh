@@ -102,6 +102,12 @@ works() {
     check_eq "$ERR" "" "standard error of $*"
 }
 
+# CTest's own files are none of ours, and must not be seen in what we start.
+for fd in /proc/$$/fd/*; do
+    fd=${fd##*/}
+    [ "$fd" -le 2 ] || [ "$fd" -eq 255 ] || eval "exec $fd>&-"
+done
+
 # start_target: a process of its own session, with nothing of ours open. Its pid in $T.
 start_target() {
     setsid sleep 600 </dev/null >/dev/null 2>&1 &
