@@ -48,6 +48,17 @@ std::vector<Task> read_tasks(const std::vector<proc::Stat>& tree) {
 
 bool is_socket(const proc::Descriptor& descriptor) { return descriptor.target.starts_with("socket:"); }
 
+/// False where the task has ended meanwhile: another one may lead to the same network.
+bool add_network(const Task& task, Scene& scene) {
+    try {
+        scene.networks.push_back(proc::sockets_of(task.pid()));
+        return true;
+    } catch (const Error&) {
+        if (proc::is_alive(task.stat.id)) throw;
+        return false;
+    }
+}
+
 /// sock_diag tells of unix sockets, of which there may be many, all at once; the others are asked one by one.
 /// (An MPTCP socket is among its TCP ones as well.)
 void read_sockets(Scene& scene) {
@@ -56,7 +67,7 @@ void read_sockets(Scene& scene) {
     for (const Task& task : scene.tasks) {
         const std::uint64_t network = task.namespaces.at("net");
         if (network == 0 || std::none_of(task.descriptors.begin(), task.descriptors.end(), is_socket)) continue;
-        if (networks.insert(network).second) scene.networks.push_back(proc::sockets_of(task.pid()));
+        if (!networks.contains(network) && add_network(task, scene)) networks.insert(network);
     }
     for (const proc::Sockets& network : scene.networks)
         for (const proc::UnixSocket& socket : network.of_unix) of_unix.insert(socket.inode);

@@ -15,6 +15,7 @@ restore_fault() {
     if [ -n "${HALF_MADE:-}" ]; then
         # Nobody was left to clear it away, and its runtime takes it for running.
         expect_exit 5 stasis restore "$TARGET"
+        files_as_they_were
         expect_exit 0 stasis restore "$TARGET" --replace
         outcome="restored from $STOP with --replace"
     elif target_alive; then
@@ -22,6 +23,7 @@ restore_fault() {
         outcome="target runs"
     else
         [[ $CODE =~ ^(1|7|137)$ ]] || fail "exit code $CODE, and the target does not run: $ERR"
+        files_as_they_were
         expect_exit 0 stasis restore "$TARGET"
         outcome="restored from $STOP"
     fi
@@ -31,11 +33,21 @@ restore_fault() {
     stop_again
 }
 
+# A tree's files are the host's: what it renamed, when it lived for a moment, is put back.
+files_as_they_were() { [ -n "$ID" ] || cp -an "$WORK/moment/." "$WORK/"; }
+
+stop_and_keep_files() {
+    AT_STOP=$(count)
+    expect_exit 0 stasis stateful-stop "$TARGET"
+    rm -rf "$WORK/moment"
+    mkdir "$WORK/moment"
+    [ -n "$ID" ] || cp -a "$WORK"/tree.* "$WORK/moment"
+}
+
 # A fresh stop state, the only one.
 stop_again() {
     local old=${STOP:-}
-    AT_STOP=$(count)
-    expect_exit 0 stasis stateful-stop "$TARGET"
+    stop_and_keep_files
     STOP=$(newest_stop)
     assert_no_leftovers
     forget_checkpoints "$STOP"
@@ -73,11 +85,12 @@ HALF_MADE=yes restore_fault "stasis criu" post-restore:asked
 echo "== while the running target is replaced"
 expect_exit 0 stasis restore "$TARGET"
 for fault in "criu start:asked" "criu post-restore:asked" "stasis pre-restore:asked"; do
-    AT_STOP=$(count)
-    expect_exit 0 stasis stateful-stop "$TARGET"
+    stop_and_keep_files
     expect_exit 0 stasis restore "$TARGET"
+    files_as_they_were
     with_fault "${fault#* }" "FAULT_KILL=${fault% *}" -- restore "$TARGET" --replace
     [[ $CODE =~ ^(7|137)$ ]] || fail "exit code $CODE: $ERR"
+    files_as_they_were
     expect_exit 0 stasis restore "$TARGET"
     track_tree
     assert_runs "$AT_STOP"
