@@ -17,12 +17,13 @@ bool is_kept(const runtime::BindMount& volume, bool with_volumes) {
     return with_volumes && std::filesystem::is_directory(volume.source);
 }
 
-/// The tasks of a target that runs; they are killed before its restore.
-std::vector<proc::Stat> running_tasks(const Target& target) {
+/// The tasks of a target that runs; they are killed before its restore. `processes` is what its pids are compared
+/// with, the same list: what the target starts meanwhile is no stranger to itself.
+std::vector<proc::Stat> running_tasks(const Target& target, const std::vector<proc::Stat>& processes) {
     const runtime::Status status = target.adapter->status(target.container);
     if (status != runtime::Status::running && status != runtime::Status::paused) return {};
     try {
-        return proc::tree_of(target.adapter->describe(target.container).init.pid, proc::all_processes());
+        return proc::tree_of(target.adapter->describe(target.container).init.pid, processes);
     } catch (const Error&) {
         return {};  // ended by now, or not what the checkpoint was made of
     }
@@ -79,7 +80,8 @@ Fit fit(const Target& target, const store::Manifest& manifest, const runtime::Re
         const criu::Version& criu) {
     Fit result;
     const Expectations& expected = manifest.expected;
-    const std::vector<proc::Stat> replaced = running_tasks(target);
+    const std::vector<proc::Stat> processes = proc::all_processes();
+    const std::vector<proc::Stat> replaced = running_tasks(target, processes);
     compare_target(target, manifest, result);
     compare_hosts(manifest, this_host(), criu, result);
     for (std::string& obstacle : target.adapter->obstacles(plan))
@@ -90,7 +92,7 @@ Fit fit(const Target& target, const store::Manifest& manifest, const runtime::Re
     compare_profiles(expected.profiles, inspect::loaded_profiles(), result);
     compare_mounts(expected.mounts, result);
     compare_files(expected.files, result);
-    compare_pids(expected.pids, proc::all_processes(), replaced, result);
+    compare_pids(expected.pids, processes, replaced, result);
     compare_network(expected, manifest.lasting_network, replaced, result);
     return result;
 }

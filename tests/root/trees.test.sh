@@ -42,6 +42,19 @@ stasis restore "pid:$TREE" --dir "$WORK/here" --replace
 track_pid "$TREE"
 wait_for 10 "the tree runs" counts_beyond 0
 
+echo "== a tree that starts processes all the time is no stranger to itself"
+setsid busybox sh -c 'echo $$ >"$1/busy"; for i in 1 2 3 4; do (while :; do busybox true; done) & done; wait' \
+    sh "$WORK" </dev/null >/dev/null 2>&1 3>&- &
+wait_for 10 "the busy tree starts" test -s "$WORK/busy"
+BUSY=$(cat "$WORK/busy")
+track_pid "$BUSY"
+stasis snapshot "pid:$BUSY" s1
+for _ in $(seq 6); do
+    stasis restore "pid:$BUSY" s1 --replace
+    track_pid "$BUSY"
+done
+stasis stateful-stop "pid:$BUSY"
+
 echo "== the pid belongs to somebody else"
 stasis stateful-stop "pid:$TREE"
 wait_for 10 "the pid is free" eval '[ ! -e /proc/$TREE ]'
