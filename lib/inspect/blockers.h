@@ -12,7 +12,8 @@ struct Blocker {
     std::string id;     ///< a stable word for scripts; the manual lists them
     std::string cause;  ///< which process, descriptor or path, and what is wrong with it
     std::string remedy;
-    bool passes = false;  ///< it may be gone a moment later by itself
+    bool passes = false;    ///< it may be gone a moment later by itself
+    bool absolute = false;  ///< to go on in spite of it would do harm: --ignore-blockers does not pass over it
 };
 
 using Blockers = std::vector<Blocker>;

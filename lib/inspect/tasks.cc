@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -70,7 +69,7 @@ void find_in_tasks(const Scene& scene, Blockers& found) {
         found.push_back(
             {"ancestor",
              fmt::format("{} is an ancestor of stasis itself, which can't freeze itself", scene.root().text()),
-             "run stasis from outside, for example from another terminal or a service"});
+             "run stasis from outside, for example from another terminal or a service", false, true});
     for (const Task& task : scene.tasks) {
         if (task.status.tracer != 0)
             found.push_back(

@@ -34,11 +34,12 @@ constexpr std::array kPauses{std::chrono::milliseconds(500), std::chrono::millis
 
 std::string kind_name(DumpKind kind) { return kind == DumpKind::stop ? "stop" : "snapshot"; }
 
-/// Refuses with everything that is in the way at once.
-void refuse_blocked(const Target& target, const inspect::Blockers& blockers) {
-    if (blockers.empty()) return;
+/// Refuses with everything that is in the way at once; `only_absolute`: that may not even be tried.
+void refuse_blocked(const Target& target, const inspect::Blockers& blockers, bool only_absolute) {
     std::vector<std::string> lines;
-    for (const inspect::Blocker& blocker : blockers) lines.insert(lines.end(), {blocker.cause, "→ " + blocker.remedy});
+    for (const inspect::Blocker& blocker : blockers)
+        if (blocker.absolute || !only_absolute) lines.insert(lines.end(), {blocker.cause, "→ " + blocker.remedy});
+    if (lines.empty()) return;
     throw Error(Kind::failed, "'" + target.text() + "' can't be dumped as it is; nothing was touched")
         .details(lines)
         .hint(fmt::format("put right what is listed, then try again; `stasis check {}` looks without dumping",
@@ -138,11 +139,11 @@ class Dump {
         request_.wishes.keeps_running = request_.kind == DumpKind::snapshot;
         const Examination found = examine(context_, target, request_.wishes);
         if (found.no_criu) throw *found.no_criu;
-        if (!request_.ignore_blockers) refuse_blocked(target, found.seen.blockers);
+        refuse_blocked(target, found.seen.blockers, request_.ignore_blockers);
         warn_of(found);
 
         const Settlement settlement(found.described);
-        settle_interrupted(target, settlement);
+        settle_interrupted(target, found.described.init.pid, settlement);
         const store::Location location = place(target);
         store::Partial partial = store::Partial::begin(location);
         try {
@@ -169,15 +170,17 @@ class Dump {
     }
 
     /// A run that was killed together with its CRIU could not put the target right itself. It may have
-    /// sealed a stop state by then, the newest; where that was restored since, nothing is left to do.
-    void settle_interrupted(const Target& target, const Settlement& settlement) const {
+    /// sealed a stop state by then, the newest, although its first task lives on.
+    void settle_interrupted(const Target& target, pid_t init, const Settlement& settlement) const {
         for (const store::Folders& remains : context_.store.interrupted(target.runtime(), target.container))
             (void)settlement.settle(remains.logs() / kLogName, false);
         const std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
         const auto stop = std::find_if(entries.rbegin(), entries.rend(), [](const store::Entry& entry) {
             return entry.found.manifest && entry.found.manifest->kind == "stop";
         });
-        if (stop == entries.rend()) return;
+        if (stop == entries.rend() || stop->found.manifest->tasks.empty() ||
+            stop->found.manifest->tasks.front().pid != init)
+            return;
         const store::Location sealed = context_.store.location(target.runtime(), target.container, stop->checkpoint);
         (void)settlement.settle(store::Folders{sealed.path()}.logs() / kLogName, false);
     }

@@ -43,7 +43,7 @@ void find_store_inside(const runtime::Description& described, const Path& folder
     found.push_back({"store-inside",
                      fmt::format("the checkpoint would lie inside the root file system that is being copied ('{}')",
                                  described.rootfs.string()),
-                     "name another store with --store or --dir"});
+                     "name another store with --store or --dir", false, true});
 }
 
 void find_known_trouble(const criu::Binary& criu, bool with_sockets, inspect::Blockers& found) {

@@ -43,6 +43,11 @@ for pid in "$TREE" "$NESTED"; do check_eq "$(state_of "$pid")" S "state of $pid"
 expect_exit 1 stasis check "pid:$TREE"
 says "can't be dumped, for 3 reasons"
 
+echo "== what would do harm is not even tried"
+expect_exit 1 stasis snapshot "pid:$$" --ignore-blockers
+says "is an ancestor of stasis itself"
+rm -f "/run/stasis/pid/$$.lock"
+
 echo "== TCP connections"
 start_tree tcp_outside
 CLIENT=$(<"$WORK/tcp_outside.pid")
