@@ -1,5 +1,4 @@
 #include <array>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -24,12 +23,8 @@ constexpr std::array<std::pair<const char*, const char*>, 6> kNotNestable{{{"cgr
 /// The systemd unit that a process belongs to, from its cgroup; empty where it is in none.
 std::string unit_of(pid_t pid) {
     for (const proc::CgroupMembership& group : proc::cgroups(pid)) {
-        std::string path = group.path;
-        for (std::size_t end = path.size(); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
-            const std::string part = path.substr(0, end);
-            const std::string name = part.substr(part.rfind('/') + 1);
-            if (name.ends_with(".service")) return name;
-        }
+        for (sys::Path path = group.path; path.has_relative_path(); path = path.parent_path())
+            if (path.extension() == ".service") return path.filename();
     }
     return "";
 }

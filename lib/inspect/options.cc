@@ -1,11 +1,9 @@
 #include "lib/inspect/options.h"
 
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <set>
 #include <string_view>
 
 #include <fmt/format.h>

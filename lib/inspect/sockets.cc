@@ -65,8 +65,6 @@ class UnixSockets {
             return;
         }
         if (socket.peer == 0 || scene_.sockets.contains(socket.peer)) return;
-        if (const auto waiting = known_.find(socket.peer); waiting != known_.end() && listeners_.contains(socket.peer))
-            return;
         const auto peer = known_.find(socket.peer);
         const std::string name = !socket.name.empty() || peer == known_.end() ? socket.name : peer->second->name;
         refuse(where, socket.peer, name);

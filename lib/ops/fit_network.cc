@@ -106,12 +106,6 @@ std::set<std::uint16_t> ports_of(const std::vector<proc::Stat>& processes,
     return ports;
 }
 
-std::string text_of(const ExpectedListener& listener) {
-    const bool v6 = listener.address.find(':') != std::string::npos;
-    return v6 ? fmt::format("[{}]:{}", listener.address, listener.port)
-              : fmt::format("{}:{}", listener.address, listener.port);
-}
-
 void compare_here(const Expectations& expected, const std::vector<proc::Stat>& replaced, Fit& fit) {
     std::set<std::string> addresses(expected.addresses.begin(), expected.addresses.end());
     for (const ExpectedListener& listener : expected.listeners) addresses.insert(listener.address);
@@ -130,10 +124,11 @@ void compare_here(const Expectations& expected, const std::vector<proc::Stat>& r
             listener.address == "::" && std::count(expected.listeners.begin(), expected.listeners.end(),
                                                    ExpectedListener{"0.0.0.0", listener.port}) > 0;
         if (try_to_bind(listener.address, listener.port, only_ipv6) == EADDRINUSE)
-            fit.misfits.push_back({MisfitKind::addresses,
-                                   fmt::format("{}, where it listens, is taken by {}", text_of(listener),
-                                               holder_of(listener.port, sockets)),
-                                   "end that process"});
+            fit.misfits.push_back(
+                {MisfitKind::addresses,
+                 fmt::format("{}, where it listens, is taken by {}", proc::endpoint(listener.address, listener.port),
+                             holder_of(listener.port, sockets)),
+                 "end that process"});
     }
 }
 

@@ -103,10 +103,6 @@ std::string address_text(int family, const void* address) {
     return text.data();
 }
 
-std::string with_port(int family, const std::string& address, std::uint16_t port) {
-    return family == AF_INET6 ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
-}
-
 TcpSocket parse_tcp(const nlmsghdr& message) {
     const auto* entry = static_cast<const inet_diag_msg*>(NLMSG_DATA(&message));
     const int family = entry->idiag_family;
@@ -115,8 +111,8 @@ TcpSocket parse_tcp(const nlmsghdr& message) {
     socket.state = entry->idiag_state;
     socket.address = address_text(family, entry->id.idiag_src);
     socket.port = ntohs(entry->id.idiag_sport);
-    socket.local = with_port(family, socket.address, socket.port);
-    socket.remote = with_port(family, address_text(family, entry->id.idiag_dst), ntohs(entry->id.idiag_dport));
+    socket.local = endpoint(socket.address, socket.port);
+    socket.remote = endpoint(address_text(family, entry->id.idiag_dst), ntohs(entry->id.idiag_dport));
     return socket;
 }
 
@@ -175,6 +171,11 @@ Sockets sockets_of(pid_t pid) {
     sockets.netlink_unread = netlink_sockets_with_messages(pid);
     sockets.udp_unsent = udp_sockets_with_unsent(pid);
     return sockets;
+}
+
+std::string endpoint(const std::string& address, std::uint16_t port) {
+    const bool v6 = address.find(':') != std::string::npos;
+    return v6 ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
 }
 
 bool TcpSocket::listens() const { return state == TCP_LISTEN; }

@@ -9,6 +9,9 @@
 
 namespace stasis::proc {
 
+/// An address with its port, as users write them: "127.0.0.1:80", "[::1]:80".
+std::string endpoint(const std::string& address, std::uint16_t port);
+
 /// A unix socket; `peer` is 0 where there is none (any more).
 struct UnixSocket {
     std::uint64_t inode = 0;
@@ -26,7 +29,7 @@ struct TcpSocket {
     int state = 0;            ///< TCP_ESTABLISHED …, as in <netinet/tcp.h>
     std::string address;      ///< on this side, as text
     std::uint16_t port = 0;
-    std::string local;  ///< both, as users write them
+    std::string local;  ///< an endpoint()
     std::string remote;
 
     bool listens() const;
