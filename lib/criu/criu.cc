@@ -192,14 +192,16 @@ void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupt
 }
 
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts, int lock_fd) {
+               sys::Interrupts& interrupts, int lock_fd, const std::function<void()>& meanwhile) {
     rpc::Request request;
     request.set_type(rpc::DUMP);
     options.set_notify_scripts(true);
     *request.mutable_opts() = std::move(options);
     Swrk process = Swrk::start(criu.path, true, lock_fd);
     Conversation conversation(process, log, on_event, interrupts);
-    (void)conversation.run(request, "dump the target");
+    process.send(request);
+    if (meanwhile) meanwhile();
+    (void)conversation.finish(rpc::DUMP, "dump the target");
     if (!conversation.committed())
         throw Error(Kind::failed, "CRIU ended the dump without asking at 'post-dump'").log(log);
     return {conversation.first_answer(), Clock::now()};

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "lib/base/error.h"
@@ -28,6 +29,44 @@ void forget(Map& map, const std::string& path) {
     map.erase(map.lower_bound(path + "/"), map.lower_bound(path + kAfterSlash));
 }
 
+/// What rsync takes longer to start for than to copy.
+constexpr std::size_t kFewEntries = 2000;
+constexpr std::uintmax_t kFewBytes = 16 << 20;
+
+/// All that is in a tree, sorted, the top as "."; nothing where that is much. What vanishes meanwhile throws.
+std::optional<std::vector<std::string>> few_entries(const Path& tree) {
+    struct stat top {};
+    if (::lstat(tree.c_str(), &top) < 0) throw system_error(errno, "look at '" + tree.string() + "'");
+    std::vector<std::string> paths{"."};
+    std::uintmax_t bytes = 0;
+    for (std::filesystem::recursive_directory_iterator at(tree), end; at != end; ++at) {
+        struct stat info {};
+        if (::lstat(at->path().c_str(), &info) < 0) throw system_error(errno, "look at '" + at->path().string() + "'");
+        if (S_ISREG(info.st_mode)) bytes += static_cast<std::uintmax_t>(info.st_size);
+        if (info.st_dev != top.st_dev) at.disable_recursion_pending();  // rsync stays out of other file systems as well
+        paths.push_back(at->path().lexically_relative(tree));
+        if (paths.size() > kFewEntries || bytes > kFewBytes) return std::nullopt;
+    }
+    std::sort(paths.begin(), paths.end());
+    return paths;
+}
+
+/// Copies a small tree at once. False where there is too much of it, or where it changes just now: rsync can live
+/// with that.
+bool copy_at_once(const Path& from, const Path& to) {
+    try {
+        const auto paths = few_entries(from);
+        if (!paths) return false;
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
+        copy_entries(from, to, *paths, uninterrupted);
+        return true;
+    } catch (const std::exception&) {
+        sys::remove_tree(to);
+        sys::make_directory(to, 0700);
+        return false;
+    }
+}
+
 }  // namespace
 
 TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd)
@@ -36,6 +75,7 @@ TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd
 void TreeCopy::start_first_pass() {
     before_ = Before::look(from_);
     sys::make_directory(to_, 0700);
+    if (!parent_ && copy_at_once(from_, to_)) return;
     RsyncJob job{from_, to_};
     if (parent_) job.link_to = parent_->folder;
     job.live = true;
@@ -44,7 +84,7 @@ void TreeCopy::start_first_pass() {
 }
 
 void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
-    first_pass_->finish(interrupts);
+    if (first_pass_) first_pass_->finish(interrupts);
     // A file that shares its inode with the parent's has the parent's checksum.
     const auto known = [this](const std::string& path, const struct stat& info) -> std::optional<FileRecord> {
         struct stat earlier {};

@@ -26,7 +26,7 @@ class TreeCopy {
   public:
     TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd);
 
-    /// The first pass takes as long as rsync does; there is other work to do meanwhile.
+    /// The first pass takes as long as rsync does, unless there is little to copy; there is other work to do meanwhile.
     void start_first_pass();
     void finish_first_pass(sys::Interrupts& interrupts);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <future>
 
 #include <fmt/format.h>
 
@@ -134,6 +135,8 @@ class Dump {
         const Target target = resolve(context_, request_.target);
         target.adapter->require_known(target.container);
         const store::ContainerLock lock = context_.store.lock(target.runtime(), target.container);
+        // The runtime takes its time to say so; there is other work to do meanwhile.
+        runtime_version_ = std::async(std::launch::async, [adapter = target.adapter] { return adapter->version(); });
 
         context_.progress.step("looking at " + target.text());
         request_.wishes.keeps_running = request_.kind == DumpKind::snapshot;
@@ -148,7 +151,6 @@ class Dump {
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
-            start_copying(found.described, partial, target);
             prepare(target, found, partial);
             freeze_and_dump(target, found, partial, settlement);
         } catch (Error& error) {
@@ -205,7 +207,7 @@ class Dump {
         const Host host = this_host();
         manifest_.stasis_version = kVersion;
         manifest_.runtime = target.runtime();
-        manifest_.runtime_version = target.adapter->version();
+        manifest_.runtime_version = runtime_version_.get();
         manifest_.container = target.container;
         manifest_.checkpoint = request_.wishes.directory ? store::plain_location(*request_.wishes.directory).name
                                                          : partial.folders().root.stem().string();
@@ -224,7 +226,7 @@ class Dump {
         write_extra_files(described, partial.folders());
     }
 
-    /// The copy of the files begins; it goes on while CRIU gets ready.
+    /// The copy of the files begins, while CRIU gets ready.
     void start_copying(const runtime::Description& described, const store::Partial& partial, const Target& target) {
         if (request_.wishes.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
@@ -268,7 +270,6 @@ class Dump {
     void freeze_and_dump(const Target& target, const Examination& found, store::Partial& partial,
                          const Settlement& settlement) {
         const runtime::Description& described = found.described;
-        context_.progress.step("dumping");
         const store::Folders folders = partial.folders();
         const sys::UniqueFd images = sys::open_path(folders.images(), O_RDONLY | O_DIRECTORY);
         const sys::UniqueFd logs = sys::open_path(folders.logs(), O_RDONLY | O_DIRECTORY);
@@ -290,8 +291,8 @@ class Dump {
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
             const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
-            const criu::DumpTimes times =
-                criu::dump(*found.criu, options, log, on_event, context_.interrupts, lock_fd_);
+            const criu::DumpTimes times = criu::dump(*found.criu, options, log, on_event, context_.interrupts, lock_fd_,
+                                                     [&] { start_copying(described, partial, target); });
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
             after_failure(error, found.seen, partial, settlement);
@@ -318,6 +319,7 @@ class Dump {
             const sys::UniqueFd folder = sys::open_path(folders.root, O_RDONLY | O_DIRECTORY);
             sys::sync_file_system(folder.get(), folders.root.native());
         }
+        context_.progress.step("dumping");
         frozen_since_ = Clock::now();
     }
 
@@ -393,6 +395,7 @@ class Dump {
     DumpRequest request_;
     Clock::time_point began_;
     store::Manifest manifest_;
+    std::future<std::string> runtime_version_;
     int lock_fd_ = -1;  ///< held on by children that still have to finish when we die
     int manifest_volumes_ = 0;
     std::vector<inspect::Warning> warnings_;

@@ -11,7 +11,7 @@ import look  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
 from containers import Container  # noqa: E402
-from engines import Criu, Runc, Stasis  # noqa: E402
+from engines import Criu, CriuAndRsync, Runc, Stasis  # noqa: E402
 
 OPERATIONS = ("snapshot", "stop", "restore")
 
@@ -44,6 +44,7 @@ def make_engines(arguments, container):
     engines = [stasis,
                Stasis(arguments.stasis, store, container, "stasis --rootfs none", ["--rootfs", "none"]),
                Criu(arguments.criu, arguments.work, container, chosen),
+               CriuAndRsync(arguments.criu, arguments.work, container, chosen),
                Runc(arguments.work, container, chosen)]
     container.end(container.pid())
     return engines
