@@ -28,9 +28,9 @@ bool is_same_file(const struct stat& one, const struct stat& other) {
 }
 
 /// CRIU compares no size for what is only appended to (4.2, should_check_size in criu/files-reg.c): logs grow.
-bool may_grow(pid_t pid, int descriptor) {
-    if (!proc::is_writable(pid, descriptor)) return false;
-    const auto info = proc::descriptor_info(pid, descriptor);
+bool may_grow(pid_t pid, const proc::Descriptor& descriptor) {
+    if (!descriptor.writable) return false;
+    const auto info = proc::descriptor_info(pid, descriptor.number);
     const auto field = info.find("flags");
     const unsigned long flags = field == info.end() ? 0 : std::stoul(field->second, nullptr, 8);
     return (flags & O_ACCMODE) == O_WRONLY && (flags & O_APPEND) != 0;
@@ -46,8 +46,7 @@ class FileCollector {
     void see_task(pid_t pid) {
         const std::string folder = fmt::format("/proc/{}", pid);
         for (const proc::Descriptor& file : proc::descriptors(pid))
-            if (file.is_path())
-                see(file.target, fmt::format("{}/fd/{}", folder, file.number), may_grow(pid, file.number));
+            if (file.is_path()) see(file.target, fmt::format("{}/fd/{}", folder, file.number), may_grow(pid, file));
         for (const proc::FileMapping& mapping : proc::file_mappings(pid))
             see(mapping.path, root_ + mapping.path, false);
         for (const char* link : {"exe", "cwd", "root"})

@@ -100,7 +100,7 @@ class Files {
         std::set<int> mounts;
         for (const proc::Mount& mount : proc::mounts(task.pid())) mounts.insert(mount.id);
         for (const proc::Descriptor& descriptor : task.descriptors) {
-            const std::string where = task.text(descriptor);
+            const Place where{task, descriptor};
             if (descriptor.target.starts_with("anon_inode:"))
                 anonymous(where, descriptor.target);
             else if (S_ISCHR(descriptor.mode) || S_ISBLK(descriptor.mode))
@@ -122,51 +122,53 @@ class Files {
         found_.push_back({row.id, fmt::format("{} is {}, which CRIU can't dump", where, row.what), row.remedy});
     }
 
-    void anonymous(const std::string& where, const std::string& name) {
-        if (const Unsupported* row = find_row(kAnonymous, name)) return refuse(*row, where);
+    void anonymous(const Place& where, const std::string& name) {
+        if (const Unsupported* row = find_row(kAnonymous, name)) return refuse(*row, where.text());
         if (std::find(kSupportedAnonymous.begin(), kSupportedAnonymous.end(), name) != kSupportedAnonymous.end())
             return;
-        found_.push_back({"file", fmt::format("{} is '{}', which CRIU can't dump", where, name),
+        found_.push_back({"file", fmt::format("{} is '{}', which CRIU can't dump", where.text(), name),
                           "close it in the program, or end the process"});
     }
 
-    void device(const std::string& where, const proc::Descriptor& descriptor) {
+    void device(const Place& where, const proc::Descriptor& descriptor) {
         if (S_ISCHR(descriptor.mode) && is_supported_character_device(descriptor.special)) {
             const bool is_tun = descriptor.special == makedev(kMiscMajor, kTunMinor);
             if (is_tun && scene_.shares("net"))
-                found_.push_back({"tun", where + " is a TUN device in the host's network, which CRIU can't dump",
+                found_.push_back({"tun", where.text() + " is a TUN device in the host's network, which CRIU can't dump",
                                   "run the program in a network namespace of its own"});
             return;
         }
-        if (const Unsupported* row = find_row(kDevices, descriptor.target)) return refuse(*row, where);
+        if (const Unsupported* row = find_row(kDevices, descriptor.target)) return refuse(*row, where.text());
         found_.push_back({"device",
-                          fmt::format("{} is the device '{}' ({}:{}), which CRIU can't dump", where, descriptor.target,
-                                      major(descriptor.special), minor(descriptor.special)),
+                          fmt::format("{} is the device '{}' ({}:{}), which CRIU can't dump", where.text(),
+                                      descriptor.target, major(descriptor.special), minor(descriptor.special)),
                           "close it in the program, or end the process; it opens the device again after the restore"});
     }
 
     /// CRIU finds a file by its mount, which must be one of the task's (criu/files-reg.c, "Can't lookup mount").
-    void path(const std::string& where, const proc::Descriptor& descriptor, const std::set<int>& mounts) {
+    void path(const Place& where, const proc::Descriptor& descriptor, const std::set<int>& mounts) {
         if (mounts.contains(descriptor.mount_id) || descriptor.mount_id == 0) return;
         if (given_.contains(fmt::format("file[{:x}:{:x}]", descriptor.mount_id, descriptor.inode))) return;
         found_.push_back(
-            {"mount", fmt::format("{} is '{}' on a mount that the process does not see", where, descriptor.target),
+            {"mount",
+             fmt::format("{} is '{}' on a mount that the process does not see", where.text(), descriptor.target),
              "close it in the program; a file of the host can be passed as standard input, output or error only"});
     }
 
     /// CRIU learns the device of huge pages by taking one (4.2.1, kerndat_get_hugetlb_dev): there must be some.
-    void memory_file(const std::string& where, const std::string& link) {
+    void memory_file(const Place& where, const std::string& link) {
         struct statfs system {};
         if (::statfs(link.c_str(), &system) < 0 || system.f_type != HUGETLBFS_MAGIC) return;
         const std::string pages =
             fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", system.f_bsize / 1024);
         if (sys::read_file_if_exists(pages).value_or("") != "0\n") return;
-        found_.push_back({"huge-pages",
-                          where + " is memory of huge pages, of which this host has none; CRIU can't dump it then",
-                          "set some aside: `echo 2 >" + pages + "`"});
+        found_.push_back(
+            {"huge-pages",
+             where.text() + " is memory of huge pages, of which this host has none; CRIU can't dump it then",
+             "set some aside: `echo 2 >" + pages + "`"});
     }
 
-    void namespace_file(const std::string& where, const std::string& target) {
+    void namespace_file(const Place& where, const std::string& target) {
         const std::string type = target.substr(0, target.find(':'));
         const auto own = scene_.own_namespaces.find(type);
         if (own == scene_.own_namespaces.end()) return;  // a pipe or a socket
@@ -176,15 +178,15 @@ class Files {
             if (task.namespaces.at(type) == inode) return;
         found_.push_back(
             {"namespace-file",
-             fmt::format("{} is the {} namespace {}, in which no process of the target is", where, type, inode),
+             fmt::format("{} is the {} namespace {}, in which no process of the target is", where.text(), type, inode),
              "close it in the program, or end the process"});
     }
 
-    void pid_descriptor(const std::string& where, const std::map<std::string, std::string>& info) {
+    void pid_descriptor(const Place& where, const std::map<std::string, std::string>& info) {
         const auto field = info.find("Pid");
         const int pid = field == info.end() ? -1 : std::stoi(field->second);
         if (pid <= 0 || scene_.has_pid(pid)) return;
-        found_.push_back({"pidfd", fmt::format("{} is a pidfd of pid {}, which is outside", where, pid),
+        found_.push_back({"pidfd", fmt::format("{} is a pidfd of pid {}, which is outside", where.text(), pid),
                           "close it in the program, or dump the tree that holds both"});
     }
 

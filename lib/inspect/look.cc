@@ -69,8 +69,7 @@ std::set<std::string> written_files(const proc::Identity& root) {
     std::set<std::string> written;
     for (const proc::Stat& task : proc::tree_of(root.pid, proc::all_processes())) {
         for (const proc::Descriptor& descriptor : proc::descriptors(task.id.pid))
-            if (descriptor.is_path() && proc::is_writable(task.id.pid, descriptor.number))
-                written.insert(without_root(descriptor.target));
+            if (descriptor.writable) written.insert(without_root(descriptor.target));
         for (const proc::FileMapping& mapping : proc::file_mappings(task.id.pid))
             if (mapping.shared && mapping.writable && mapping.path.starts_with("/"))
                 written.insert(without_root(mapping.path));

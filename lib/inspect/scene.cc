@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <future>
 #include <set>
 #include <thread>
@@ -29,20 +30,25 @@ Task read_task(const proc::Stat& stat) {
     return {stat, proc::read_status(pid), namespaces_of(pid), proc::descriptors(pid), proc::file_mappings(pid)};
 }
 
-/// Most of the time goes into links of /proc/PID/fd: a large tree is read by all processors.
-std::vector<Task> read_tasks(const std::vector<proc::Stat>& tree) {
-    constexpr std::size_t kPerThread = 8;
+/// Calls `work` for each number below `count`, by all processors where there are many: most of the time goes into the
+/// links of /proc/PID/fd.
+void for_each_below(std::size_t count, std::size_t few, const std::function<void(std::size_t)>& work) {
     const std::size_t threads =
-        std::clamp<std::size_t>(tree.size() / kPerThread, 1, std::max(1U, std::thread::hardware_concurrency()));
-    std::vector<Task> tasks(tree.size());
+        std::clamp<std::size_t>(count / few, 1, std::max(1U, std::thread::hardware_concurrency()));
     std::atomic<std::size_t> next = 0;
-    const auto work = [&] {
-        for (std::size_t i = next++; i < tree.size(); i = next++) tasks[i] = read_task(tree[i]);
+    const auto take = [&] {
+        for (std::size_t i = next++; i < count; i = next++) work(i);
     };
     std::vector<std::future<void>> others;
-    for (std::size_t i = 1; i < threads; ++i) others.push_back(std::async(std::launch::async, work));
-    work();
+    for (std::size_t i = 1; i < threads; ++i) others.push_back(std::async(std::launch::async, take));
+    take();
     for (std::future<void>& other : others) other.get();
+}
+
+std::vector<Task> read_tasks(const std::vector<proc::Stat>& tree) {
+    constexpr std::size_t kFewTasks = 8;
+    std::vector<Task> tasks(tree.size());
+    for_each_below(tree.size(), kFewTasks, [&](std::size_t i) { tasks[i] = read_task(tree[i]); });
     return tasks;
 }
 
@@ -71,14 +77,23 @@ void read_sockets(Scene& scene) {
     }
     for (const proc::Sockets& network : scene.networks)
         for (const proc::UnixSocket& socket : network.of_unix) of_unix.insert(socket.inode);
+    struct Asked {
+        std::string* protocol;
+        pid_t pid;
+        int number;
+    };
+    std::vector<Asked> others;
     for (const Task& task : scene.tasks)
         for (const proc::Descriptor& descriptor : task.descriptors) {
             if (!is_socket(descriptor)) continue;
             const std::uint64_t inode = proc::inode_in(descriptor.target);
-            if (scene.sockets.contains(inode)) continue;  // inherited
-            scene.sockets[inode] =
-                of_unix.contains(inode) ? "UNIX" : proc::socket_protocol(task.pid(), descriptor.number);
+            const auto [entry, is_new] = scene.sockets.try_emplace(inode, "UNIX");  // else inherited
+            if (is_new && !of_unix.contains(inode)) others.push_back({&entry->second, task.pid(), descriptor.number});
         }
+    constexpr std::size_t kFewSockets = 200;
+    for_each_below(others.size(), kFewSockets, [&](std::size_t i) {
+        *others[i].protocol = proc::socket_protocol(others[i].pid, others[i].number);
+    });
 }
 
 }  // namespace

@@ -37,6 +37,14 @@ struct Task {
     std::string text(const proc::Descriptor& descriptor) const;
 };
 
+/// A descriptor of a task. There may be tens of thousands; only those in which something is wrong are put in words.
+struct Place {
+    const Task& task;
+    const proc::Descriptor& descriptor;
+
+    std::string text() const { return task.text(descriptor); }
+};
+
 /// All that was read of a live tree, in one pass and without stopping it.
 struct Scene {
     std::vector<Task> tasks;                              ///< the root first, parents before children

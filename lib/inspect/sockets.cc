@@ -46,7 +46,7 @@ class UnixSockets {
             }
     }
 
-    void look_at(const std::string& where, std::uint64_t inode) {
+    void look_at(const Place& where, std::uint64_t inode) {
         const auto entry = known_.find(inode);
         if (entry == known_.end()) return;  // neither bound nor connected
         const proc::UnixSocket& socket = *entry->second;
@@ -57,7 +57,7 @@ class UnixSockets {
     }
 
   private:
-    void connection(const std::string& where, const proc::UnixSocket& socket) {
+    void connection(const Place& where, const proc::UnixSocket& socket) {
         // One that still waits to be accepted has its other end in the listener.
         if (const auto listener = listeners_.find(socket.inode); listener != listeners_.end()) {
             if (!scene_.sockets.contains(listener->second->inode))
@@ -71,16 +71,16 @@ class UnixSockets {
     }
 
     /// CRIU connects a datagram socket again by the other end's name (--ext-unix-sk); it needs one.
-    void datagram(const std::string& where, const proc::UnixSocket& socket) {
+    void datagram(const Place& where, const proc::UnixSocket& socket) {
         if (socket.peer == 0 || scene_.sockets.contains(socket.peer)) return;
         const auto peer = known_.find(socket.peer);
         if (peer == known_.end() || peer->second->name.empty()) refuse(where, socket.peer, "");
     }
 
-    void refuse(const std::string& where, std::uint64_t peer, const std::string& name) {
+    void refuse(const Place& where, std::uint64_t peer, const std::string& name) {
         found_.push_back(
             {"unix-peer",
-             fmt::format("{} is half of a unix connection{}; the other half is outside: {}", where,
+             fmt::format("{} is half of a unix connection{}; the other half is outside: {}", where.text(),
                          name.empty() ? "" : " ('" + name + "')", holder_of(scene_, peer)),
              "close the connection (restart that client, or run its server in the container), then try again"});
     }
@@ -92,14 +92,15 @@ class UnixSockets {
 };
 
 /// Both may empty themselves a moment later; CRIU has no image for what is in them.
-void find_queued(const Scene& scene, const std::string& where, std::uint64_t inode, Blockers& found) {
+void find_queued(const Scene& scene, const Place& where, std::uint64_t inode, Blockers& found) {
     for (const proc::Sockets& network : scene.networks) {
         if (network.netlink_unread.contains(inode))
             found.push_back(
-                {"netlink-queue", where + " is a netlink socket with unread messages, which CRIU can't dump",
+                {"netlink-queue", where.text() + " is a netlink socket with unread messages, which CRIU can't dump",
                  "try again in a moment; where it stays so, the program does not read its socket: restart it", true});
         if (network.udp_unsent.contains(inode))
-            found.push_back({"udp-unsent", where + " is a UDP socket with a datagram that is not sent yet (UDP_CORK)",
+            found.push_back({"udp-unsent",
+                             where.text() + " is a UDP socket with a datagram that is not sent yet (UDP_CORK)",
                              "try again in a moment, when the program has sent it", true});
     }
 }
@@ -114,15 +115,16 @@ void find_in_sockets(const Scene& scene, Blockers& found) {
             if (!descriptor.target.starts_with("socket:")) continue;
             const std::uint64_t inode = proc::inode_in(descriptor.target);
             if (!seen.insert(inode).second) continue;  // inherited
-            const std::string where = task.text(descriptor);
+            const Place where{task, descriptor};
             const std::string& protocol = scene.sockets.at(inode);
             if (protocol.starts_with("UNIX")) {
                 unix_sockets.look_at(where, inode);
             } else if (!protocol.empty() &&
                        std::find(kSupported.begin(), kSupported.end(), protocol) == kSupported.end()) {
-                found.push_back({"socket",
-                                 fmt::format("{} is a socket of the kind {}, which CRIU can't dump", where, protocol),
-                                 remedy_for(protocol)});
+                found.push_back(
+                    {"socket",
+                     fmt::format("{} is a socket of the kind {}, which CRIU can't dump", where.text(), protocol),
+                     remedy_for(protocol)});
             } else {
                 find_queued(scene, where, inode, found);
             }

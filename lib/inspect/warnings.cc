@@ -52,14 +52,13 @@ void warn_of_files_outside(const Scene& scene, std::vector<Warning>& warnings) {
     std::vector<std::string> named;
     for (const Task& task : scene.tasks)
         for (const proc::Descriptor& descriptor : task.descriptors) {
-            if (!S_ISREG(descriptor.mode) || descriptor.links == 0) continue;
+            if (!descriptor.writable || !S_ISREG(descriptor.mode) || descriptor.links == 0) continue;
             if (descriptor.target.starts_with("/proc/") || descriptor.target.starts_with("/sys/")) continue;
             const bool is_outside = !scene.surroundings.has_runtime ||
                                     std::any_of(outside.begin(), outside.end(),
                                                 [&](const auto& mount) { return mount.first == descriptor.mount_id; });
             const bool is_new = std::find(named.begin(), named.end(), descriptor.target) == named.end();
-            if (is_outside && is_new && proc::is_writable(task.pid(), descriptor.number))
-                named.push_back(descriptor.target);
+            if (is_outside && is_new) named.push_back(descriptor.target);
         }
     if (named.empty()) return;
     std::string text = fmt::format(

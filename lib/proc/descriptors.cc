@@ -33,6 +33,8 @@ void look_behind(int folder, const char* name, Descriptor& descriptor) {
     descriptor.size = info.stx_size;
     descriptor.links = info.stx_nlink;
     descriptor.mount_id = static_cast<int>(info.stx_mnt_id);
+    struct stat link {};
+    descriptor.writable = ::fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0 && (link.st_mode & S_IWUSR) != 0;
 }
 
 }  // namespace
@@ -55,11 +57,6 @@ std::vector<Descriptor> descriptors(pid_t pid) {
         result.push_back(std::move(descriptor));
     }
     return result;
-}
-
-bool is_writable(pid_t pid, int number) {
-    struct stat link {};
-    return ::lstat(fmt::format("/proc/{}/fd/{}", pid, number).c_str(), &link) == 0 && (link.st_mode & S_IWUSR) != 0;
 }
 
 std::map<std::string, std::string> descriptor_info(pid_t pid, int number) {

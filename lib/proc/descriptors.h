@@ -20,16 +20,14 @@ struct Descriptor {
     std::uint64_t inode = 0;
     std::uint64_t size = 0;
     unsigned links = 0;
-    int mount_id = 0;  ///< as in mountinfo (statx, Linux 5.8)
+    int mount_id = 0;       ///< as in mountinfo (statx, Linux 5.8)
+    bool writable = false;  ///< opened for writing: the mode of the link in /proc/PID/fd tells (proc_pid_fd(5))
 
     bool is_path() const { return target.starts_with("/"); }
 };
 
 /// All open files of a process; empty where it has ended.
 std::vector<Descriptor> descriptors(pid_t pid);
-
-/// Was it opened for writing? The mode of the link in /proc/PID/fd tells (proc_pid_fd(5)).
-bool is_writable(pid_t pid, int number);
 
 /// The fields of /proc/PID/fdinfo/NUMBER by their names, without the ":"; several of one name are joined
 /// by newlines. Empty where it is closed.

@@ -140,7 +140,7 @@ TEST_CASE("descriptors and sockets say what they are") {
     REQUIRE(::fstat(file.get(), &info) == 0);
     const proc::Descriptor& written = by_number.at(file.get());
     REQUIRE((written.is_path() && written.links == 1));
-    REQUIRE(proc::is_writable(::getpid(), file.get()));
+    REQUIRE(written.writable);
     REQUIRE((written.inode == info.st_ino && written.device == info.st_dev && written.mount_id > 0));
     REQUIRE(by_number.at(event.get()).target == "anon_inode:[eventfd]");
     REQUIRE(proc::descriptor_info(::getpid(), event.get()).at("eventfd-count") == "7");
