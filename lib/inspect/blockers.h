@@ -33,6 +33,9 @@ void find_in_namespaces(const Scene& scene, Blockers& found);
 /// Descriptors and mappings of files that CRIU has no image for.
 void find_in_files(const Scene& scene, Blockers& found);
 
+/// Mounts of file systems that CRIU can't make again.
+void find_in_mounts(const Scene& scene, Blockers& found);
+
 /// Terminals whose other end is outside.
 void find_in_terminals(const Scene& scene, Blockers& found);
 

@@ -97,8 +97,6 @@ class Files {
     }
 
     void look_at(const Task& task) {
-        std::set<int> mounts;
-        for (const proc::Mount& mount : proc::mounts(task.pid())) mounts.insert(mount.id);
         for (const proc::Descriptor& descriptor : task.descriptors) {
             const Place where{task, descriptor};
             if (descriptor.target.starts_with("anon_inode:"))
@@ -108,7 +106,7 @@ class Files {
             else if (descriptor.target.starts_with("/memfd:"))
                 memory_file(where, fmt::format("/proc/{}/fd/{}", task.pid(), descriptor.number));
             else if (descriptor.is_path())
-                path(where, descriptor, mounts);
+                path(where, descriptor);
             else
                 namespace_file(where, descriptor.target);
             if (descriptor.target == "anon_inode:[pidfd]" || descriptor.target.starts_with("pidfd:"))
@@ -146,8 +144,9 @@ class Files {
     }
 
     /// CRIU finds a file by its mount, which must be one of the task's (criu/files-reg.c, "Can't lookup mount").
-    void path(const Place& where, const proc::Descriptor& descriptor, const std::set<int>& mounts) {
-        if (mounts.contains(descriptor.mount_id) || descriptor.mount_id == 0) return;
+    void path(const Place& where, const proc::Descriptor& descriptor) {
+        const std::set<int>& mounts = where.task.mounts;
+        if (mounts.empty() || mounts.contains(descriptor.mount_id) || descriptor.mount_id == 0) return;
         if (given_.contains(fmt::format("file[{:x}:{:x}]", descriptor.mount_id, descriptor.inode))) return;
         found_.push_back(
             {"mount",

@@ -10,6 +10,8 @@
 
 #include "lib/base/error.h"
 #include "lib/inspect/connections.h"
+#include "lib/inspect/mounts.h"
+#include "lib/inspect/watches.h"
 
 namespace stasis::inspect {
 namespace {
@@ -86,23 +88,6 @@ void choose_network_lock(const Scene& scene, bool connected, OptionList& options
                            "its connections are closed to packets while it stands still; nft is missing"});
 }
 
-/// CRIU opens a watched inode by its handle. Overlay and NFS have handles that can't be opened: there it
-/// looks for the inode in these folders instead.
-void choose_irmap(const Scene& scene, OptionList& options) {
-    bool watches = false;
-    for (const Task& task : scene.tasks)
-        for (const proc::Descriptor& descriptor : task.descriptors)
-            if (descriptor.target == "anon_inode:inotify") watches = true;
-    if (!watches) return;
-    for (const proc::Mount& mount : proc::mounts(scene.root().pid()))
-        if (mount.mount_point == "/" && (mount.type == "overlay" || mount.type == "nfs" || mount.type == "nfs4")) {
-            options.push_back(
-                {"force-irmap", "",
-                 "files are watched (inotify) on " + mount.type + ", whose inodes have no lasting handle"});
-            return;
-        }
-}
-
 /// CRIU counts the whole dump into it, and writing much memory to a slow disk takes longer.
 void choose_timeout(const Scene& scene, OptionList& options) {
     std::uint64_t bytes = 0;
@@ -143,7 +128,8 @@ OptionList choose_options(const Scene& scene, Tcp tcp) {
                            "the size of the largest deleted file that is still open"});
     if (ghosts.sparse)
         options.push_back({"ghost-fiemap", "", "a deleted file that is still open has holes, which need no space"});
-    choose_irmap(scene, options);
+    choose_watches(scene, options);
+    choose_file_systems(scene, options);
     choose_network_lock(scene, !connections.empty() && tcp == Tcp::keep, options);
     choose_timeout(scene, options);
     return options;

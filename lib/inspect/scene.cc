@@ -25,9 +25,20 @@ std::map<std::string, std::uint64_t> namespaces_of(pid_t pid) {
     return result;
 }
 
+std::set<int> mounts_of(pid_t pid) {
+    std::set<int> ids;
+    try {
+        for (const proc::Mount& mount : proc::mounts(pid)) ids.insert(mount.id);
+    } catch (const Error&) {
+        // It has ended: the file is there, and can't be opened.
+    }
+    return ids;
+}
+
 Task read_task(const proc::Stat& stat) {
     const pid_t pid = stat.id.pid;
-    return {stat, proc::read_status(pid), namespaces_of(pid), proc::descriptors(pid), proc::file_mappings(pid)};
+    return {stat,          proc::read_status(pid), namespaces_of(pid), proc::descriptors(pid), proc::file_mappings(pid),
+            mounts_of(pid)};
 }
 
 /// Calls `work` for each number below `count`, by all processors where there are many: most of the time goes into the

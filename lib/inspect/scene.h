@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct Surroundings {
     bool has_runtime = false;              ///< a runtime restores it: it gives a container its console and cgroups back
     bool keeps_running = true;             ///< a snapshot; false for a stop
     bool paused = false;                   ///< its runtime has frozen it: all its waits are of that kind
-    OptionList given;                      ///< CRIU options that its runtime has chosen
+    OptionList given;                      ///< CRIU options that its runtime and the user have chosen
 };
 
 /// One process of the tree.
@@ -29,6 +30,7 @@ struct Task {
     std::map<std::string, std::uint64_t> namespaces;  ///< inodes by type: "mnt", "net", "pid" …
     std::vector<proc::Descriptor> descriptors;
     std::vector<proc::FileMapping> mappings;
+    std::set<int> mounts;  ///< ids of those that it sees; empty where it has ended meanwhile
 
     pid_t pid() const { return stat.id.pid; }
     /// "pid 12 (redis-server)"

@@ -72,12 +72,14 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     std::optional<criu::BinaryQuery> query;
     note_failure(result.no_criu, [&] { query.emplace(criu::BinaryQuery::start()); });
     result.described = target.adapter->describe(target.container);
+    OptionList given = result.described.options;
+    given.insert(given.end(), wishes.criu_options.begin(), wishes.criu_options.end());
     const inspect::Surroundings surroundings{has_nftables(),
                                              !result.described.lasting_network.empty(),
                                              target.adapter->restores(),
                                              wishes.keeps_running,
                                              result.described.paused,
-                                             result.described.options};
+                                             std::move(given)};
     result.seen = inspect::look(result.described.init, surroundings, wishes.tcp, context.interrupts);
     if (query) note_failure(result.no_criu, [&] { result.criu = query->finish(context.interrupts); });
 

@@ -70,19 +70,44 @@ tree_condition() { # NAME
     wait_for 10 "the end of $1" is_free "$pid"
 }
 
-container_condition() { # NAME
-    local id outcome=fails
-    id=$(unique_id "$1") BUNDLE=$WORK/$id.bundle
+condition_bundle() { # NAME CONDITION: the container's id in $ID, its bundle in $BUNDLE
+    ID=$(unique_id "$1") BUNDLE=$WORK/$ID.bundle
     make_bundle "$BUNDLE"
     bundle_add_target "$BUNDLE" condition
-    bundle_args "$BUNDLE" /bin/condition "$1" /data/pid /data/argument
+    bundle_args "$BUNDLE" /bin/condition "$2" /data/pid /data/argument
     bundle_capabilities "$BUNDLE" CAP_SYS_ADMIN CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_IPC_OWNER
-    start_container "$id" "$BUNDLE"
+}
+
+try_container() { # NAME, of $ID
+    local outcome=fails
+    start_container "$ID" "$BUNDLE"
     wait_for 10 "the condition $1" test -s "$BUNDLE/rootfs/data/pid"
-    look "runc:$id"
-    ! try "runc:$id" container_runs "$id" || outcome=works
+    look "runc:$ID"
+    ! try "runc:$ID" container_runs "$ID" || outcome=works
     judge runc "$1" "$outcome"
-    rc delete --force "$id"
+    rc delete --force "$ID"
+}
+
+container_condition() { # NAME
+    condition_bundle "$1" "$1"
+    try_container "$1"
+}
+
+mount_condition() { # NAME TYPE COMMAND...: with a file system in the container, after a command there
+    condition_bundle "$1" nothing
+    bundle_set "$BUNDLE" 'c["mounts"].append({"destination": "/mnt", "type": args[0], "source": "none"})' "$2"
+    bundle_args "$BUNDLE" /bin/sh -c '"$@" && exec /bin/condition nothing /data/pid' sh "${@:3}"
+    try_container "$1"
+}
+
+overlay_condition() { # NAME: with an overlay as root file system
+    condition_bundle "$1_overlay" "$1"
+    mkdir "$BUNDLE"/{upper,work}
+    mv "$BUNDLE/rootfs" "$BUNDLE/lower"
+    mkdir "$BUNDLE/rootfs"
+    mount -t overlay overlay -o "lowerdir=$BUNDLE/lower,upperdir=$BUNDLE/upper,workdir=$BUNDLE/work" "$BUNDLE/rootfs"
+    try_container "$1_overlay"
+    umount "$BUNDLE/rootfs"
 }
 
 for name in $("$CONDITION" --list); do tree_condition "$name"; done
@@ -90,6 +115,9 @@ for name in io_uring unix_pair unix_half unix_outside tcp_outside tcp_both_ends 
     message_queue terminal_outside terminal_inside watch memory_file namespace_file traced lock_shared deleted_file; do
     container_condition "$name"
 done
+for type in bpf hugetlbfs ramfs; do mount_condition "mount_$type" "$type" true; done
+mount_condition mount_ramfs_used ramfs touch /mnt/file
+overlay_condition watch_file
 
 echo "conditions: $CONDITIONS, blocked: $BLOCKED, agreed: $AGREED, false alarms: $FALSE_ALARMS, missed: $MISSED; this machine can't make: ${ABSENT[*]:-}"
 check_eq "$FALSE_ALARMS $MISSED" "0 0" "false alarms and missed blockers"

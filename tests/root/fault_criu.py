@@ -148,12 +148,14 @@ def high(fd):
 def take_folders_of(pid):
     """CRIU opens the folders of a request as /proc/<peer>/fd/N, and its peer is now this process."""
     for name in os.listdir(f"/proc/{pid}/fd"):
-        path = f"/proc/{pid}/fd/{name}"
-        if int(name) > 2 and os.path.isdir(path):
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            if fd != int(name):
-                os.dup2(fd, int(name))
-                os.close(fd)
+        try:
+            fd = os.open(f"/proc/{pid}/fd/{name}", os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:  # no folder, or closed: the client goes on with its work
+            continue
+        if int(name) > 2 and fd != int(name):
+            os.dup2(fd, int(name))
+        if fd != int(name):
+            os.close(fd)
 
 
 def be_proxy(client, handshake, criu_pid, client_pid):

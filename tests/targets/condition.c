@@ -397,6 +397,10 @@ static void ofd_lock(void) {
 }
 static void lease(void) { must(fcntl(file_at(argument), F_SETLEASE, F_WRLCK)); }
 static void watch(void) { must(inotify_add_watch(must(inotify_init()), "/etc", IN_CREATE)); }
+static void watch_file(void) {
+  must(close(file_at(argument)));
+  must(inotify_add_watch(must(inotify_init()), argument, IN_MODIFY));
+}
 static void watch_deleted(void) {
   int fd = file_at(argument);
   must(inotify_add_watch(must(inotify_init()), argument, IN_MODIFY));
@@ -492,7 +496,7 @@ static const struct Condition conditions[] = {
     {"lock_passed_out", make_lock_shared, lock_passed_out, NULL},
     PLAIN(posix_lock),
     {"read_locks", make_read_locks, read_locks, NULL},
-    PLAIN(ofd_lock), PLAIN(lease), PLAIN(watch), PLAIN(watch_deleted), PLAIN(fanotify), PLAIN(process_file),
+    PLAIN(ofd_lock), PLAIN(lease), PLAIN(watch), PLAIN(watch_file), PLAIN(watch_deleted), PLAIN(fanotify), PLAIN(process_file),
     PLAIN(dead_process_file), PLAIN(namespace_file), PLAIN(outside_namespace_file), PLAIN(path_only), PLAIN(tun),
     PLAIN(kernel_messages), PLAIN(pid_descriptor), PLAIN(outside_pid_descriptor), PLAIN(memory_file),
     PLAIN(huge_memory_file), PLAIN(message_queue), PLAIN(shared_segment), PLAIN(events), PLAIN(bpf_map), PLAIN(aio),
