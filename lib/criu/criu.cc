@@ -192,12 +192,12 @@ void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupt
 }
 
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts, int lock_fd, const std::function<void()>& meanwhile) {
+               sys::Interrupts& interrupts, const std::vector<int>& inherited, const std::function<void()>& meanwhile) {
     rpc::Request request;
     request.set_type(rpc::DUMP);
     options.set_notify_scripts(true);
     *request.mutable_opts() = std::move(options);
-    Swrk process = Swrk::start(criu.path, true, lock_fd);
+    Swrk process = Swrk::start(criu.path, true, inherited);
     Conversation conversation(process, log, on_event, interrupts);
     process.send(request);
     if (meanwhile) meanwhile();

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/criu/swrk.h"
 #include "lib/criu/version.h"
@@ -67,13 +68,14 @@ struct DumpTimes {
 /// switched on here, because without them a client that dies still leaves the target killed.
 /// A signal or the deadline before `post-dump` refuses the next notification, so that CRIU rolls
 /// back; from the answer to `post-dump` on it is too late and both are ignored.
-/// `lock_fd`: should we die, CRIU still has to roll back; it holds this lock so that the next run
-/// waits for it.
+/// `inherited`: descriptors that CRIU gets under the same numbers. A lock among them is held until CRIU has rolled
+/// back, should we die before: the next run waits for it.
 /// `meanwhile` is called when the request is sent: CRIU takes tens of milliseconds to get ready. Should it throw,
 /// CRIU is ended, which touches nothing before its first notification is answered.
 /// Throws Kind::failed with the causal lines of the log when CRIU fails.
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts, int lock_fd = -1, const std::function<void()>& meanwhile = {});
+               sys::Interrupts& interrupts, const std::vector<int>& inherited = {},
+               const std::function<void()>& meanwhile = {});
 
 /// Runs a RESTORE of a bare process tree; returns the pid of its root. After a signal or the deadline a CRIU
 /// that says nothing for two seconds more is ended: it hangs, on a file lock for example.

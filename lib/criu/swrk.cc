@@ -35,7 +35,7 @@ int milliseconds(std::chrono::milliseconds time) { return static_cast<int>(time.
 Swrk::Swrk(sys::Child child, sys::UniqueFd socket, sys::UniqueFd output)
     : child_(std::move(child)), socket_(std::move(socket)), output_(std::move(output)) {}
 
-Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, int lock_fd) {
+Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, const std::vector<int>& inherited) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0)
         throw system_error(errno, "create a socket for CRIU");
@@ -53,7 +53,7 @@ Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, int loc
     command.out = output.get();
     command.err = output.get();
     command.descriptors = {{theirs.get(), theirs.get()}};
-    if (lock_fd >= 0) command.descriptors.emplace_back(lock_fd, lock_fd);
+    for (const int fd : inherited) command.descriptors.emplace_back(fd, fd);
     command.own_process_group = own_process_group;
     sys::Child child = sys::Child::start(command);
     // `theirs` closes here: kept open, a crash of CRIU would never become an end of file.

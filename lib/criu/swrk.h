@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/sys/child.h"
 #include "lib/sys/fd.h"
@@ -24,8 +25,8 @@ class Swrk {
   public:
     /// Starts CRIU. The process that calls this must own images_dir_fd and work_dir_fd of later
     /// requests: CRIU opens them through /proc/<peer pid>/fd/N.
-    /// `lock_fd`: a lock that CRIU holds for as long as it runs, should we die; -1 for none.
-    static Swrk start(const std::string& criu_binary, bool own_process_group, int lock_fd = -1);
+    /// `inherited`: descriptors that CRIU gets under the same numbers.
+    static Swrk start(const std::string& criu_binary, bool own_process_group, const std::vector<int>& inherited = {});
     Swrk(Swrk&&) = default;
     Swrk& operator=(Swrk&&) = delete;
     ~Swrk();

@@ -18,6 +18,8 @@
 #include "lib/ops/fit.h"
 #include "lib/ops/host.h"
 #include "lib/ops/settle.h"
+#include "lib/pages/receiver.h"
+#include "lib/proc/memory.h"
 
 namespace stasis::ops {
 namespace {
@@ -282,6 +284,12 @@ class Dump {
         options.set_leave_running(request_.kind == DumpKind::snapshot);
         criu::apply(manifest_.criu_options, found.criu->version, options);
         set_configuration(folders, options);
+        std::vector<int> inherited{lock_fd_};
+        if (request_.kind == DumpKind::snapshot) start_receiver(found, folders);
+        if (receiver_) {
+            options.mutable_ps()->set_fd(receiver_->socket());
+            inherited.push_back(receiver_->socket());
+        }
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
         const auto on_event = [&](criu::Event& event) {
@@ -291,16 +299,19 @@ class Dump {
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
             const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
-            const criu::DumpTimes times = criu::dump(*found.criu, options, log, on_event, context_.interrupts, lock_fd_,
-                                                     [&] { start_copying(described, partial, target); });
+            const auto meanwhile = [&] {
+                if (receiver_) receiver_->leave_to_criu();
+                start_copying(described, partial, target);
+            };
+            const criu::DumpTimes times =
+                criu::dump(*found.criu, options, log, on_event, context_.interrupts, inherited, meanwhile);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
             after_failure(error, found.seen, partial, settlement);
         }
-        if (request_.kind == DumpKind::snapshot)
-            seal(partial);
-        else
-            wait_for_end(found.seen.tasks);
+        if (request_.kind == DumpKind::stop) return wait_for_end(found.seen.tasks);
+        if (receiver_) write_pages(partial);
+        seal(partial);
     }
 
     /// What has no field in a request CRIU reads from a file.
@@ -312,8 +323,32 @@ class Dump {
         options.set_config_file(file);
     }
 
+    /// Where the protocol of this CRIU is known and there is memory for it.
+    void start_receiver(const Examination& found, const store::Folders& folders) {
+        constexpr std::uint64_t kSpare = 64 << 20;  // it may grow meanwhile
+        const std::optional<pages::Layout> layout = pages::layout_of(found.criu->version);
+        const std::uint64_t expected = found.seen.memory_bytes;
+        const std::uint64_t limit = request_.buffer.value_or(proc::available_memory() / 2);
+        if (layout && limit > 0)
+            receiver_.emplace(folders.images(), *layout, expected, std::min(limit, expected + expected / 8 + kSpare));
+    }
+
+    /// The target runs again by now.
+    void write_pages(const store::Partial& partial) {
+        context_.progress.step("writing its memory");
+        try {
+            receiver_->write(context_.interrupts);
+        } catch (Error& error) {
+            name_full_store(error, partial.folders().root.parent_path());
+            throw;
+        }
+        buffer_bytes_ = receiver_->memory();
+        receiver_.reset();
+    }
+
     void before_freeze(const store::Folders& folders) {
         files_.finish_first_pass(context_.interrupts);
+        if (receiver_) receiver_->wait_until_ready(context_.interrupts);
         if (request_.kind == DumpKind::stop) {
             // What others have not written yet would be waited for in the seal.
             const sys::UniqueFd folder = sys::open_path(folders.root, O_RDONLY | O_DIRECTORY);
@@ -324,6 +359,7 @@ class Dump {
     }
 
     void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
+        if (receiver_) receiver_->finish();
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
         manifest_.expected = record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
@@ -386,6 +422,7 @@ class Dump {
             report.criu_frozen_us = stats->frozen_us;
         report.total_us = microseconds_between(began_, Clock::now());
         report.bytes_written = manifest_.bytes() - files_.shared_bytes();
+        report.buffer_bytes = buffer_bytes_;
         report.options = manifest_.criu_options;
         report.warnings = warnings_;
         return report;
@@ -400,6 +437,8 @@ class Dump {
     int manifest_volumes_ = 0;
     std::vector<inspect::Warning> warnings_;
     FileCapture files_;
+    std::optional<pages::Receiver> receiver_;
+    std::uint64_t buffer_bytes_ = 0;
     Clock::time_point frozen_since_;
     long long freeze_us_ = 0;
 };

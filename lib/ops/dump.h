@@ -15,6 +15,9 @@ struct DumpRequest {
     std::optional<std::string> name;  ///< default: the time; for a stop "stop-<time>"
     Wishes wishes;
     bool with_volumes = false;
+    /// Memory of a snapshot that is held while the target stands still, and written when it runs again: at most so
+    /// many bytes, by default half of what is available. 0: CRIU writes it while the target stands still.
+    std::optional<std::uint64_t> buffer;
     bool ignore_blockers = false;  ///< dump although the look says that it can't work
 };
 
@@ -27,6 +30,7 @@ struct DumpReport {
     long long criu_frozen_us = 0;
     long long total_us = 0;
     std::uint64_t bytes_written = 0;
+    std::uint64_t buffer_bytes = 0;  ///< memory that stasis took to hold the target's
     OptionList options;
     std::vector<inspect::Warning> warnings;
 };

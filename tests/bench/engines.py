@@ -59,7 +59,9 @@ class Stasis:
     def _dump(self, command):
         run = measure.run(self.command + [command, self.target] + self.options)
         result = json.loads(run.output)
-        return dump_figures(run, result["freeze_us"] / 1e3, result["criu_frozen_us"] / 1e3, result["path"])
+        figures = dump_figures(run, result["freeze_us"] / 1e3, result["criu_frozen_us"] / 1e3, result["path"])
+        figures["peak_rss_bytes"] -= result["buffer_bytes"]
+        return figures
 
     def _json(self, *words):
         return json.loads(measure.run([*self.command, *words]).output)

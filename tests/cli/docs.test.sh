@@ -175,7 +175,8 @@ check_json() {
 }
 
 # Ids of blockers and warnings: the first word in what is pushed, the second in rows of a table.
-pushed_ids() { cat "$@" | tr -s ' \n' ' ' | grep -oE 'push_back\( ?\{"[a-z_-]+",' | grep -oE '"[^"]+"' | tr -d '"'; }
+# What is chosen as an option of CRIU is pushed as well.
+pushed_ids() { cat "$@" | tr -s ' \n' ' ' | sed 's/options\.push_back//g' | grep -oE 'push_back\( ?\{"[a-z_-]+",' | grep -oE '"[^"]+"' | tr -d '"'; }
 
 check_blockers() {
     local sources ids rows

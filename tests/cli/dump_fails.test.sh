@@ -49,6 +49,16 @@ for words in garbage:post-dump wrong-type:end fds-at:pre-dump no-post-dump; do
     fails_cleanly 1 stasis stateful-stop "pid:$T"
 done
 
+# One that asks to let the target go before its last page is there; by either protocol.
+for version in 4.1.1 4.2.1; do
+    script version:$version no-last-page
+    fails_cleanly 1 stasis snapshot "pid:$T"
+    check_has "$ERR" "without saying that all its pages were sent"
+    script version:$version
+    works stasis snapshot "pid:$T" "pages-$version"
+    works stasis delete "pid:$T" "pages-$version"
+done
+
 # The log that the message names is there and says why.
 script refuse:post-dump
 expect 1 stasis snapshot "pid:$T"

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
@@ -110,8 +111,11 @@ class Criu {
         notify("query-ext-files");
         locked_ = true;
         notify("network-lock");
-        for (const char* name : {"inventory.img", "pages-1.img", "pagemap-1.img"})
-            write_image(name, std::string(3000, name[1]));
+        write_image("inventory.img", std::string(3000, 'n'));
+        if (options_.has_ps())
+            send_pages();
+        else
+            for (const char* name : {"pages-1.img", "pagemap-1.img"}) write_image(name, std::string(3000, name[1]));
         write_image("pstree.img", std::to_string(options_.pid()));
         if (!script_.has("no-post-dump")) notify("post-dump");
         if (!options_.leave_running()) return;
@@ -176,6 +180,32 @@ class Criu {
         const int fd = create(images_, name);
         write_text(fd, "\x54\x49\x11\x11" + body);
         (void)::close(fd);
+    }
+
+    /// As the version of its script does to a page server: two pages of its target's memory.
+    void send_pages() const {
+        constexpr std::uint32_t kOpen = 4;
+        constexpr std::uint32_t kAddPresent = 6 | 4 << 16;
+        constexpr std::uint32_t kClose = 0x1023;
+        std::array<char, 4096> answer{};
+        send_header(kOpen, 0);
+        if (::read(options_.ps().fd(), answer.data(), answer.size()) != 1) throw Failure{"no answer for an image"};
+        send_header(kAddPresent, 2);
+        write_text(options_.ps().fd(), std::string(8192, 'p'));
+        if (script_.has("no-last-page")) return;
+        send_header(kClose, 0);
+        if (::read(options_.ps().fd(), answer.data(), answer.size()) != 4) throw Failure{"no answer at the end"};
+    }
+
+    void send_header(std::uint32_t command, std::uint32_t count) const {
+        constexpr std::uint32_t kProcess = 1;
+        const std::uint32_t image = static_cast<std::uint32_t>(options_.pid()) << 8 | kProcess;
+        const bool is_wide = script_.version() >= "4.2";
+        const std::array<std::uint32_t, 8> wide{command, 0, count, 0, 0x1000, 0, image, 0};
+        const std::array<std::uint32_t, 6> narrow{command, count, 0x1000, 0, image, 0};
+        write_text(options_.ps().fd(), is_wide
+                                           ? std::string(reinterpret_cast<const char*>(wide.data()), sizeof wide)
+                                           : std::string(reinterpret_cast<const char*>(narrow.data()), sizeof narrow));
     }
 
     void write_stats() const {

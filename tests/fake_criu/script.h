@@ -29,6 +29,7 @@ namespace fake {
 ///   extra-notify          sends a notification that nobody knows
 ///   echo-nack             asks once more after each refusal
 ///   no-post-dump          does not ask at the commit point
+///   no-last-page          goes on as if all pages were sent, without saying so
 ///   no-log                fails without a word in its log
 class Script {
   public:

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "lib/criu/version.h"
+
+namespace stasis::pages {
+
+/// What CRIU's page server is asked for (4.2.1, criu/page-xfer.c). Pages are of 4096 bytes on all that we run on.
+enum class Command : std::uint32_t {
+    open = 4,                ///< the pages of an image follow; answered by one byte: has it a parent?
+    has_parent = 5,          ///< answered by four bytes
+    add = 6,                 ///< pages follow where flags say kPresent
+    close = 0x1023,          ///< that was all; answered by four bytes
+    close_by_force = 0x1024  ///< the same
+};
+
+constexpr std::uint32_t kInParent = 1;
+constexpr std::uint32_t kPresent = 4;
+constexpr std::size_t kPageSize = 4096;
+
+/// What stands before each command's data.
+struct Header {
+    Command command{};
+    std::uint32_t flags = 0;
+    std::uint64_t count = 0;    ///< of pages
+    std::uint64_t address = 0;  ///< of the first one in its task
+    std::uint64_t image = 0;    ///< which pages: image_kind() and image_number()
+};
+
+enum class ImageKind { process = 1, shared_memory = 2 };
+/// Nothing for a kind that there is none of.
+std::optional<ImageKind> image_kind(std::uint64_t image);
+std::uint64_t image_number(std::uint64_t image);
+
+/// The protocol is internal to CRIU: how its headers are laid out depends on the version.
+struct Layout {
+    std::size_t header_size = 0;
+    bool wide_counts = false;  ///< pages are counted with 64 bits, here and in the images (from 4.2)
+};
+
+constexpr std::size_t kLargestHeader = 32;
+
+/// Nothing for versions that were never seen to work: CRIU writes its images itself then.
+std::optional<Layout> layout_of(const criu::Version& version);
+
+/// Reads a header of layout.header_size bytes. Nothing where it is none: an unknown command, no or too many pages.
+std::optional<Header> parse_header(const Layout& layout, std::span<const std::byte> bytes);
+
+}  // namespace stasis::pages

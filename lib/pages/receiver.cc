@@ -1,0 +1,131 @@
+#include "lib/pages/receiver.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "lib/base/error.h"
+
+namespace stasis::pages {
+
+Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity)
+    : layout_(layout),
+      arena_(capacity),
+      images_(images, layout),
+      ready_(prefaulted_.get_future()),
+      done_(served_.get_future()) {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
+        throw system_error(errno, "create a socket for CRIU's pages");
+    ours_.reset(ends[0]);
+    theirs_.reset(ends[1]);
+    constexpr int kSocketBuffer = 4 << 20;
+    (void)::setsockopt(theirs_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBuffer, sizeof kSocketBuffer);
+    thread_ = std::thread([this, expected] {
+        prefault(expected);
+        try {
+            serve();
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+        // CRIU waits for nobody then: it fails, and rolls back.
+        (void)::shutdown(ours_.get(), SHUT_RDWR);
+        served_.set_value();
+    });
+}
+
+Receiver::~Receiver() {
+    unwanted_ = true;
+    (void)::shutdown(ours_.get(), SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
+}
+
+void Receiver::prefault(std::size_t expected) {
+    constexpr std::size_t kAtOnce = 64 << 20;
+    for (std::size_t done = 0; done < expected && !unwanted_; done += kAtOnce)
+        arena_.prefault(done, std::min(kAtOnce, expected - done));
+    prefaulted_.set_value();
+}
+
+void Receiver::wait_until_ready(sys::Interrupts& interrupts) {
+    constexpr auto kBetween = std::chrono::milliseconds(20);
+    while (ready_.wait_for(kBetween) != std::future_status::ready) interrupts.check();
+}
+
+void Receiver::finish() {
+    constexpr auto kGrace = std::chrono::seconds(5);
+    if (done_.wait_for(kGrace) != std::future_status::ready) (void)::shutdown(ours_.get(), SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
+    if (failure_) std::rethrow_exception(failure_);
+}
+
+void Receiver::write(sys::Interrupts& interrupts) {
+    images_.write_pages(arena_, interrupts);
+    images_.write_pagemaps();
+}
+
+/// All of it, or false at an end of file.
+bool Receiver::read(std::span<std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t got = ::read(ours_.get(), bytes.data(), bytes.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) throw system_error(errno, "read the pages that CRIU sends");
+        if (got == 0) return false;
+        bytes = bytes.subspan(static_cast<std::size_t>(got));
+    }
+    return true;
+}
+
+void Receiver::answer(std::span<const std::byte> bytes) {
+    if (::send(ours_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
+        throw system_error(errno, "answer CRIU's question for pages");
+}
+
+void Receiver::take_pages(std::uint64_t bytes) {
+    while (bytes > 0) {
+        const std::size_t offset = arena_.used();
+        const std::span<std::byte> room = arena_.take(bytes);
+        if (room.empty()) {
+            // Full: the target stands still for as long as this takes.
+            sys::Interrupts uninterrupted = sys::Interrupts::none();
+            images_.write_pages(arena_, uninterrupted);
+            continue;
+        }
+        if (!read(room)) throw Error(Kind::failed, "CRIU ended in the middle of a page");
+        images_.extend(offset, room.size());
+        bytes -= room.size();
+    }
+}
+
+void Receiver::serve() {
+    constexpr std::array<std::byte, 1> kNoParentByte{};
+    constexpr std::array<std::byte, 4> kNo{};  // also "all is well", the answer to a close
+    std::array<std::byte, kLargestHeader> bytes{};
+    const std::span<std::byte> space(bytes.data(), layout_.header_size);
+    for (;;) {
+        if (!read(space)) throw Error(Kind::failed, "CRIU ended without saying that all its pages were sent");
+        const std::optional<Header> header = parse_header(layout_, space);
+        if (!header) throw Error(Kind::failed, "CRIU sent pages by a protocol that stasis does not know");
+        const std::optional<ImageKind> kind = image_kind(header->image);
+        switch (header->command) {
+            case Command::open:
+                if (!kind) throw Error(Kind::failed, "CRIU sent memory of a kind that stasis does not know");
+                images_.open(*kind, image_number(header->image));
+                answer(kNoParentByte);
+                break;
+            case Command::has_parent: answer(kNo); break;
+            case Command::add:
+                images_.add(*header);
+                if ((header->flags & kPresent) != 0) take_pages(header->count * kPageSize);
+                break;
+            case Command::close:
+            case Command::close_by_force: answer(kNo); return;
+        }
+    }
+}
+
+}  // namespace stasis::pages

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <future>
+#include <thread>
+
+#include "lib/pages/images.h"
+#include "lib/sys/fd.h"
+
+namespace stasis::pages {
+
+/// Takes the memory of a target from CRIU while the target stands still, and writes it when it runs again: what CRIU
+/// would do with a file costs two to three times as long. Where there is more than fits, it is written at once.
+///
+/// In this order: give socket() to CRIU, leave_to_criu(), wait_until_ready(), (CRIU dumps), finish(), write().
+class Receiver {
+  public:
+    /// Takes `expected` bytes of memory at once and `capacity` at most. Throws system_error.
+    Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity);
+    Receiver(const Receiver&) = delete;
+    Receiver& operator=(const Receiver&) = delete;
+    /// Ends the conversation; a CRIU in the middle of it fails and rolls back.
+    ~Receiver();
+
+    /// CRIU's end, for its `ps.fd`.
+    int socket() const { return theirs_.get(); }
+    /// Closes CRIU's end here: kept open, a crash of CRIU would never become an end of file.
+    void leave_to_criu() { theirs_.reset(); }
+    /// Until the memory is there: the target must not stand still for that. Throws what Interrupts::check() throws.
+    void wait_until_ready(sys::Interrupts& interrupts);
+    /// For `post-dump`, when CRIU has sent its last page: throws what went wrong, Kind::failed. A CRIU that has not
+    /// said so within seconds never will.
+    void finish();
+    /// Writes what was received.
+    void write(sys::Interrupts& interrupts);
+    /// The memory that was taken for it, in bytes; after finish().
+    std::size_t memory() const { return arena_.peak(); }
+
+  private:
+    void prefault(std::size_t expected);
+    void serve();
+    bool read(std::span<std::byte> bytes);
+    void answer(std::span<const std::byte> bytes);
+    void take_pages(std::uint64_t bytes);
+
+    Layout layout_;
+    Arena arena_;
+    Images images_;
+    sys::UniqueFd ours_;
+    sys::UniqueFd theirs_;
+    std::atomic<bool> unwanted_ = false;  ///< nobody waits for the memory any more
+    std::promise<void> prefaulted_;
+    std::future<void> ready_;
+    std::promise<void> served_;
+    std::future<void> done_;
+    std::exception_ptr failure_;
+    std::thread thread_;
+};
+
+}  // namespace stasis::pages

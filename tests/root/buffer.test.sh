@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The memory of a snapshot goes through stasis, which writes it when the target runs again: all of it arrives, however
+# little is held, and whoever dies in the middle.
+. "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/workloads/memory.sh"
+
+ID=$(unique_id buffer)
+export WORKLOAD_MEMORY_MB=192
+workload_setup
+workload_work
+
+images_of() { find "$STASIS_STORE/runc/$ID/$1/images" -name "$2" | wc -l; }
+thawed() { [[ $(sed -n 's/^State:\t//p' "/proc/$(container_pid "$ID")/status") == [RS]* ]]; }
+
+echo "== whatever the size of the buffer, the images are the same"
+for size in 1G 16M 5000b 0; do
+    expect_exit 0 stasis snapshot "runc:$ID" "s$size" --buffer "$size"
+    check_ge "$(images_of "s$size" 'pages-*.img')" 1 "files with pages, buffer $size"
+    expect_exit 0 stasis verify "runc:$ID" "s$size"
+done
+check_eq "$(images_of s16M 'pagemap-*.img')" "$(images_of s0 'pagemap-*.img')" "pagemaps with and without a buffer"
+for size in 1G 16M 5000b; do
+    workload_work
+    past=$(workload_state)
+    stasis snapshot "runc:$ID" "now$size" --buffer "$size"
+    workload_work
+    stasis restore "runc:$ID" "now$size" --replace
+    workload_verify "$past"
+done
+expect_exit 2 stasis snapshot "runc:$ID" --buffer much
+
+# The dump with its pages on their way: CRIU says in its log when it begins to send.
+sends_pages() { grep -qs 'Dumping pages\|page-xfer\|Transferring pages' "$STASIS_STORE/runc/$ID"/*.partial/logs/dump.log; }
+
+# strike SIGNAL VICTIM: in the middle of the pages; 5000 bytes at a time take long enough.
+strike() {
+    local victim
+    in_background "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" snapshot "runc:$ID" struck --buffer 5000b
+    wait_for 20 "pages on their way" sends_pages
+    victim=$BACKGROUND
+    [ "$1" = stasis ] || victim=$(pgrep -P "$BACKGROUND" -x criu)
+    kill -KILL "$victim"
+
+}
+
+for victim in stasis criu; do
+    echo "== $victim is killed while pages are on their way"
+    past=$(workload_state)
+    strike "$victim"
+    wait_for 60 "the end of all that was at work" no_tools_left
+    wait_for 10 "the container to go on" thawed
+    workload_verify "$past"
+    [ ! -e "$STASIS_STORE/runc/$ID/struck" ] || fail "a broken snapshot looks whole"
+    stasis snapshot "runc:$ID" "after-$victim"
+    expect_exit 0 stasis verify "runc:$ID" "after-$victim"
+    check_eq "$(find "$STASIS_STORE" -name '*.partial')" "" "remains"
+done
+
+echo "== no space while the container runs again"
+mkdir "$WORK/small"
+mount -t tmpfs -o size=64M,mode=0700 tmpfs "$WORK/small"
+past=$(workload_state)
+code=0
+STASIS_STORE=$WORK/small/store stasis snapshot "runc:$ID" full --ignore-blockers >"$WORK/out" 2>"$WORK/err" || code=$?
+check_eq "$code" 1 "exit code of a snapshot into a full store ($(<"$WORK/err"))"
+grep -q "has no space left" "$WORK/err" || fail "the cause is not named: $(<"$WORK/err")"
+umount "$WORK/small"
+wait_for 10 "the container to go on" thawed
+workload_verify "$past"
+workload_teardown
+assert_no_leftovers
