@@ -12,14 +12,23 @@
 namespace stasis::inspect {
 namespace {
 
-/// The inodes in the lines "inotify wd:1 ino:9e7e sdev:800013 …" of a descriptor's fdinfo (proc_pid_fdinfo(5)).
+/// The inodes in the lines "inotify wd:1 ino:9e7e sdev:800013 …" and "fanotify ino:9e7e sdev:800013 …" of a
+/// descriptor's fdinfo (proc_pid_fdinfo(5)).
 void add_watched(pid_t pid, int number, std::set<std::uint64_t>& inodes) {
-    const auto info = proc::descriptor_info(pid, number);
-    const auto watches = info.find("inotify wd");
-    std::istringstream words(watches == info.end() ? "" : watches->second);
     constexpr std::string_view kKey = "ino:";
-    for (std::string word; words >> word;)
-        if (word.starts_with(kKey)) inodes.insert(std::stoull(word.substr(kKey.size()), nullptr, 16));
+    for (const auto& [name, text] : proc::descriptor_info(pid, number)) {
+        if (name != "inotify wd" && name != "fanotify ino") continue;
+        std::istringstream lines(text);
+        for (std::string line; std::getline(lines, line);) {
+            const std::size_t key = line.find(kKey);
+            const std::size_t digits = key == std::string::npos ? 0 : key + kKey.size();
+            inodes.insert(std::stoull(line.substr(digits), nullptr, 16));
+        }
+    }
+}
+
+bool is_watcher(const proc::Descriptor& descriptor) {
+    return descriptor.target == "anon_inode:inotify" || descriptor.target == "anon_inode:[fanotify]";
 }
 
 /// Names of these inodes in the root file system of a task; takes what it has found out of `inodes`.
@@ -52,14 +61,15 @@ void choose_watches(const Scene& scene, OptionList& options) {
     std::set<std::uint64_t> inodes;
     for (const Task& task : scene.tasks)
         for (const proc::Descriptor& descriptor : task.descriptors)
-            if (descriptor.target == "anon_inode:inotify") add_watched(task.pid(), descriptor.number, inodes);
+            if (is_watcher(descriptor)) add_watched(task.pid(), descriptor.number, inodes);
     if (inodes.empty()) return;
     for (const proc::Mount& mount : proc::mounts(scene.root().pid())) {
         if (mount.mount_point != "/" || has_lasting_handles(mount.type)) continue;
-        options.push_back({"force-irmap", "",
-                           "files are watched (inotify) on " + mount.type + ", whose inodes have no lasting handle"});
+        options.push_back(
+            {"force-irmap", "",
+             "files are watched (inotify, fanotify) on " + mount.type + ", whose inodes have no lasting handle"});
         for (const std::string& name : find_names(scene.root().pid(), inodes))
-            options.push_back({"irmap-scan-path", name, "it is watched (inotify)"});
+            options.push_back({"irmap-scan-path", name, "it is watched"});
         return;
     }
 }

@@ -99,7 +99,8 @@ def main():
     machine = describe_machine(arguments)
     results = {label: measure_container(arguments, label, name, bundle)
                for label, name, bundle in arguments.container}
-    look_ms = look.measure(arguments.stasis, os.path.join(arguments.work, "store"), arguments.work, arguments.rounds)
+    look_ms = {descriptors: look.measure(arguments.stasis, os.path.join(arguments.work, "store"), arguments.work,
+                                         arguments.rounds, descriptors) for descriptors in (10, 500)}
     machine["load_after"] = os.getloadavg()
     print(f"{machine['stasis']}, {machine['criu']}, {machine['runc']}; kernel {machine['kernel']}, "
           f"{machine['cpus']} CPUs,\nload {machine['load_before'][0]:.1f} before, {machine['load_after'][0]:.1f} after; "

@@ -1,4 +1,4 @@
-"""How long `stasis check` looks at a large tree: 50 processes with 500 descriptors each, of all common kinds."""
+"""How long `stasis check` looks at a large tree: 50 processes with descriptors of all common kinds."""
 import json
 import os
 import signal
@@ -7,18 +7,18 @@ import statistics
 import subprocess
 import time
 
-PROCESSES, DESCRIPTORS = 50, 500
+PROCESSES = 50
 
 
-def _hold_descriptors(folder):
+def _hold_descriptors(folder, count):
     kept = []
-    while len(os.listdir("/proc/self/fd")) < DESCRIPTORS:
+    while len(os.listdir("/proc/self/fd")) < count:
         kept += [open("/etc/passwd", "rb"), open(os.path.join(folder, "look.log"), "ab"), os.pipe(), os.eventfd(0)]
         kept += [*socket.socketpair(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
     return kept
 
 
-def _start_tree(folder):
+def _start_tree(folder, descriptors):
     """Its root's pid, once all of it is there."""
     ready, done = os.pipe()
     root = os.fork()
@@ -34,7 +34,7 @@ def _start_tree(folder):
         for _ in range(PROCESSES - 1):
             if os.fork() == 0:
                 break
-        kept = _hold_descriptors(folder)
+        kept = _hold_descriptors(folder, descriptors)
         os.write(done, b"x")
         os.close(done)
         signal.pause()
@@ -50,9 +50,9 @@ def _start_tree(folder):
     return root
 
 
-def measure(stasis, store, folder, rounds):
-    """Median milliseconds of `rounds` looks."""
-    root = _start_tree(folder)
+def measure(stasis, store, folder, rounds, descriptors):
+    """Median milliseconds of `rounds` looks at processes with so many descriptors each."""
+    root = _start_tree(folder, descriptors)
     try:
         samples = []
         for _ in range(rounds + 1):

@@ -117,7 +117,7 @@ for name in io_uring unix_pair unix_half unix_outside tcp_outside tcp_both_ends 
 done
 for type in bpf hugetlbfs ramfs; do mount_condition "mount_$type" "$type" true; done
 mount_condition mount_ramfs_used ramfs touch /mnt/file
-overlay_condition watch_file
+for name in watch_file fanotify; do overlay_condition "$name"; done
 
 echo "conditions: $CONDITIONS, blocked: $BLOCKED, agreed: $AGREED, false alarms: $FALSE_ALARMS, missed: $MISSED; this machine can't make: ${ABSENT[*]:-}"
 check_eq "$FALSE_ALARMS $MISSED" "0 0" "false alarms and missed blockers"
