@@ -65,10 +65,30 @@ const std::map<std::string, Setter>& setters() {
 constexpr std::array<std::string_view, 4> kRepeated{"enable-fs", "external", "irmap-scan-path", "skip-mnt"};
 
 /// What a dump of stasis depends on: whether the target lives on, where the images go, who is asked.
-constexpr std::array<std::string_view, 19> kOurs{
-    "action-script", "config",    "daemon",      "images-dir", "leave-running",   "leave-stopped",    "log-file",
-    "page-server",   "parent",    "parent-path", "pidfile",    "prev-images-dir", "restore-detached", "root",
-    "service",       "status-fd", "stream",      "tree",       "work-dir"};
+constexpr std::array<std::string_view, 24> kOurs{"address",
+                                                 "lazy-pages",
+                                                 "port",
+                                                 "ps-socket",
+                                                 "tls",
+                                                 "action-script",
+                                                 "config",
+                                                 "daemon",
+                                                 "images-dir",
+                                                 "leave-running",
+                                                 "leave-stopped",
+                                                 "log-file",
+                                                 "page-server",
+                                                 "parent",
+                                                 "parent-path",
+                                                 "pidfile",
+                                                 "prev-images-dir",
+                                                 "restore-detached",
+                                                 "root",
+                                                 "service",
+                                                 "status-fd",
+                                                 "stream",
+                                                 "tree",
+                                                 "work-dir"};
 
 template <std::size_t size>
 bool contains(const std::array<std::string_view, size>& keys, const std::string& key) {

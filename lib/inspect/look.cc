@@ -58,10 +58,8 @@ Look look(const proc::Identity& root, const Surroundings& surroundings, Tcp tcp,
     result.options = choose_options(scene, tcp);
     result.has_network_sockets = std::any_of(scene.sockets.begin(), scene.sockets.end(),
                                              [](const auto& socket) { return is_of_network(socket.second); });
-    for (const Task& task : scene.tasks) {
-        result.tasks.push_back(task.stat);
-        result.memory_bytes += task.status.memory_bytes;
-    }
+    for (const Task& task : scene.tasks) result.tasks.push_back(task.stat);
+    result.memory_bytes = scene.memory_bytes();
     return result;
 }
 

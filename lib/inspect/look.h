@@ -19,7 +19,7 @@ struct Look {
     std::vector<Warning> warnings;
     OptionList options;                ///< that this tree needs, beside those that its runtime has chosen
     bool has_network_sockets = false;  ///< TCP, UDP and the like
-    std::uint64_t memory_bytes = 0;    ///< anonymous and shared memory in use: about what the images will take
+    std::uint64_t memory_bytes = 0;    ///< Scene::memory_bytes()
 };
 
 /// Looks at the tree below `root`. Blockers that may pass by themselves are looked at again, for less than

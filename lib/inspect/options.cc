@@ -90,8 +90,7 @@ void choose_network_lock(const Scene& scene, bool connected, OptionList& options
 
 /// CRIU counts the whole dump into it, and writing much memory to a slow disk takes longer.
 void choose_timeout(const Scene& scene, OptionList& options) {
-    std::uint64_t bytes = 0;
-    for (const Task& task : scene.tasks) bytes += task.status.memory_bytes;
+    const std::uint64_t bytes = scene.memory_bytes();
     const std::uint64_t seconds = kDefaultTimeoutSeconds + bytes / kSlowestBytesPerSecond;
     if (seconds <= kDefaultTimeoutSeconds * 2) return;
     options.push_back(

@@ -115,6 +115,16 @@ std::string Task::text(const proc::Descriptor& descriptor) const {
     return fmt::format("{}, descriptor {}", text(), descriptor.number);
 }
 
+std::uint64_t Scene::memory_bytes() const {
+    std::uint64_t own = 0;
+    std::uint64_t shared = 0;
+    for (const Task& task : tasks) {
+        own += task.status.own_bytes;
+        shared = std::max(shared, task.status.shared_bytes);
+    }
+    return own + shared;
+}
+
 bool Scene::has_pid(pid_t pid) const {
     return std::any_of(tasks.begin(), tasks.end(), [pid](const Task& task) { return task.pid() == pid; });
 }

@@ -57,6 +57,8 @@ struct Scene {
     std::vector<proc::Sockets> networks;  ///< of each network namespace with such a socket
     Surroundings surroundings;
 
+    /// About what the images of its memory will take. Shared memory counts once, by who has most of it.
+    std::uint64_t memory_bytes() const;
     const Task& root() const { return tasks.front(); }
     bool has_pid(pid_t pid) const;
     /// Does the tree share this namespace with stasis and CRIU?

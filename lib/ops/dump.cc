@@ -157,6 +157,7 @@ class Dump {
             freeze_and_dump(target, found, partial, settlement);
         } catch (Error& error) {
             files_.stop();  // nothing may write into what is about to be removed
+            receiver_.reset();
             if (!partial.sealed()) keep_log(error, partial);
             throw;
         }
@@ -307,6 +308,7 @@ class Dump {
                 criu::dump(*found.criu, options, log, on_event, context_.interrupts, inherited, meanwhile);
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
+            if (receiver_) receiver_->explain(error);
             after_failure(error, found.seen, partial, settlement);
         }
         if (request_.kind == DumpKind::stop) return wait_for_end(found.seen.tasks);
@@ -326,11 +328,20 @@ class Dump {
     /// Where the protocol of this CRIU is known and there is memory for it.
     void start_receiver(const Examination& found, const store::Folders& folders) {
         constexpr std::uint64_t kSpare = 64 << 20;  // it may grow meanwhile
+        constexpr std::uint64_t kLeast = 1 << 20;   // less costs more time than it saves memory
         const std::optional<pages::Layout> layout = pages::layout_of(found.criu->version);
         const std::uint64_t expected = found.seen.memory_bytes;
         const std::uint64_t limit = request_.buffer.value_or(proc::available_memory() / 2);
-        if (layout && limit > 0)
-            receiver_.emplace(folders.images(), *layout, expected, std::min(limit, expected + expected / 8 + kSpare));
+        if (!layout || limit == 0) return;
+        try {
+            receiver_.emplace(folders.images(), *layout, expected,
+                              std::max(kLeast, std::min(limit, expected + expected / 8 + kSpare)));
+        } catch (const std::exception& error) {
+            context_.progress.warn(
+                fmt::format("there is no memory to hold the target's ({}): it will stand still "
+                            "until all is written",
+                            error.what()));
+        }
     }
 
     /// The target runs again by now.

@@ -22,8 +22,7 @@ Arena::~Arena() { (void)::munmap(start_, capacity_); }
 void Arena::prefault(std::size_t offset, std::size_t length) {
     if (offset >= capacity_) return;
     length = std::min(length, capacity_ - offset);
-    (void)::madvise(start_ + offset, length, MADV_POPULATE_WRITE);
-    peak_ = std::max(peak_, offset + length);
+    if (::madvise(start_ + offset, length, MADV_POPULATE_WRITE) == 0) peak_ = std::max(peak_, offset + length);
 }
 
 std::span<std::byte> Arena::take(std::size_t bytes) {
@@ -33,10 +32,9 @@ std::span<std::byte> Arena::take(std::size_t bytes) {
     return {start_ + used_ - given, given};
 }
 
-void Arena::drop(std::size_t offset, std::size_t length) {
-    const std::size_t first = (offset + kPageSize - 1) / kPageSize * kPageSize;
-    const std::size_t last = (offset + length) / kPageSize * kPageSize;
-    if (last > first) (void)::madvise(start_ + first, last - first, MADV_DONTNEED);
+void Arena::drop_rest() {
+    const std::size_t first = (used_ + kPageSize - 1) / kPageSize * kPageSize;
+    if (first < capacity_) (void)::madvise(start_ + first, capacity_ - first, MADV_DONTNEED);
 }
 
 }  // namespace stasis::pages

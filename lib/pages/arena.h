@@ -25,8 +25,8 @@ class Arena {
     /// How much memory it has taken at most.
     std::size_t peak() const { return peak_; }
     std::span<const std::byte> at(std::size_t offset, std::size_t length) const { return {start_ + offset, length}; }
-    /// Gives memory back that is not read again; rounded to whole pages inwards.
-    void drop(std::size_t offset, std::size_t length);
+    /// Gives back what was taken and is not handed out.
+    void drop_rest();
     /// Hands out everything anew.
     void reset() { used_ = 0; }
 

@@ -63,19 +63,18 @@ void Images::extend(std::size_t offset, std::size_t length) {
 
 sys::Path Images::pages_of(const Image& image) const { return folder_ / fmt::format("pages-{}.img", image.pages_id); }
 
-void Images::write_pages(Arena& arena, sys::Interrupts& interrupts) {
+void Images::write_pages(Arena& arena, const std::function<void()>& check) {
     constexpr std::size_t kAtOnce = 16 << 20;
     for (Image& image : images_) {
         const sys::UniqueFd file =
             sys::open_path(pages_of(image), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, kImageMode);
         for (const Stretch& stretch : image.in_arena)
             for (std::size_t done = 0; done < stretch.length; done += kAtOnce) {
-                interrupts.check();
+                check();
                 const std::size_t length = std::min(kAtOnce, stretch.length - done);
                 const auto bytes = arena.at(stretch.offset + done, length);
                 sys::write_all(file.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                                pages_of(image).native());
-                arena.drop(stretch.offset + done, length);
             }
         image.in_arena.clear();
     }

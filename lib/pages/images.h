@@ -1,12 +1,11 @@
 #pragma once
 
-#include <map>
+#include <functional>
 #include <vector>
 
 #include "lib/pages/arena.h"
 #include "lib/pages/protocol.h"
 #include "lib/sys/file.h"
-#include "lib/sys/interrupts.h"
 
 namespace stasis::pages {
 
@@ -23,8 +22,8 @@ class Images {
     /// Bytes of the arena that belong to what was added last.
     void extend(std::size_t offset, std::size_t length);
 
-    /// Appends what lies in the arena to the files and gives its memory back.
-    void write_pages(Arena& arena, sys::Interrupts& interrupts);
+    /// Appends what lies in the arena to the files. `check` is called now and then, and may throw.
+    void write_pages(Arena& arena, const std::function<void()>& check);
     /// The rest, once all pages are written.
     void write_pagemaps() const;
 

@@ -1,12 +1,14 @@
 #include "lib/pages/protocol.h"
 
+#include <unistd.h>
+
 #include <cstring>
 
 namespace stasis::pages {
 namespace {
 
 constexpr criu::Version kFirstWide{4, 2, 0};
-constexpr criu::Version kFirstUnknown{4, 4, 0};
+constexpr criu::Version kFirstUnknown{4, 3, 0};
 constexpr std::uint64_t kKindBits = 8;
 constexpr std::uint64_t kKindMask = (1U << kKindBits) - 1;
 constexpr std::uint32_t kCommandMask = 0xffff;
@@ -43,7 +45,8 @@ std::optional<ImageKind> image_kind(std::uint64_t image) {
 std::uint64_t image_number(std::uint64_t image) { return image >> kKindBits; }
 
 std::optional<Layout> layout_of(const criu::Version& version) {
-    if (version < criu::kOldestSupported || version >= kFirstUnknown) return std::nullopt;
+    const bool is_known_version = version >= criu::kOldestSupported && version < kFirstUnknown;
+    if (!is_known_version || ::sysconf(_SC_PAGESIZE) != static_cast<long>(kPageSize)) return std::nullopt;
     return version < kFirstWide ? Layout{24, false} : Layout{kLargestHeader, true};
 }
 

@@ -9,7 +9,7 @@
 
 namespace stasis::pages {
 
-/// What CRIU's page server is asked for (4.2.1, criu/page-xfer.c). Pages are of 4096 bytes on all that we run on.
+/// What CRIU's page server is asked for (4.2.1, criu/page-xfer.c).
 enum class Command : std::uint32_t {
     open = 4,                ///< the pages of an image follow; answered by one byte: has it a parent?
     has_parent = 5,          ///< answered by four bytes
@@ -18,7 +18,7 @@ enum class Command : std::uint32_t {
     close_by_force = 0x1024  ///< the same
 };
 
-constexpr std::uint32_t kInParent = 1;
+constexpr std::uint32_t kInParent = 1;  ///< unchanged since an earlier dump, which there is none of here
 constexpr std::uint32_t kPresent = 4;
 constexpr std::size_t kPageSize = 4096;
 
@@ -44,7 +44,8 @@ struct Layout {
 
 constexpr std::size_t kLargestHeader = 32;
 
-/// Nothing for versions that were never seen to work: CRIU writes its images itself then.
+/// Nothing for versions that were never seen to work, and for pages of another size: CRIU writes its images itself
+/// then.
 std::optional<Layout> layout_of(const criu::Version& version);
 
 /// Reads a header of layout.header_size bytes. Nothing where it is none: an unknown command, no or too many pages.

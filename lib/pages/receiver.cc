@@ -1,5 +1,6 @@
 #include "lib/pages/receiver.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,21 +64,48 @@ void Receiver::finish() {
     if (failure_) std::rethrow_exception(failure_);
 }
 
+void Receiver::explain(Error& error) {
+    unwanted_ = true;
+    (void)::shutdown(ours_.get(), SHUT_RDWR);
+    if (thread_.joinable()) thread_.join();
+    if (!failure_ || was_left_) return;
+    try {
+        std::rethrow_exception(failure_);
+    } catch (const Error& own) {
+        error.cause(own.message()).hint("`--buffer 0` leaves the writing of memory to CRIU");
+    }
+}
+
 void Receiver::write(sys::Interrupts& interrupts) {
-    images_.write_pages(arena_, interrupts);
+    arena_.drop_rest();
+    images_.write_pages(arena_, [&] { interrupts.check(); });
     images_.write_pagemaps();
 }
 
-/// All of it, or false at an end of file.
-bool Receiver::read(std::span<std::byte> bytes) {
+/// All of it, or false at an end of file before `limit_ms`, which is -1 for none.
+bool Receiver::read(std::span<std::byte> bytes, int limit_ms) {
     while (!bytes.empty()) {
+        pollfd wait{ours_.get(), POLLIN, 0};
+        const int ready = ::poll(&wait, 1, limit_ms);
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready == 0) throw Error(Kind::failed, "CRIU stopped in the middle of the pages that it sends");
         const ssize_t got = ::read(ours_.get(), bytes.data(), bytes.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) throw system_error(errno, "read the pages that CRIU sends");
-        if (got == 0) return false;
+        if (got == 0) {
+            was_left_ = true;
+            return false;
+        }
         bytes = bytes.subspan(static_cast<std::size_t>(got));
     }
     return true;
+}
+
+/// What CRIU has begun to send comes at once, or never: where it fails in the middle of pages it waits for our word,
+/// and the target stands still.
+void Receiver::read_promised(std::span<std::byte> bytes) {
+    constexpr int kLimitMs = 20'000;
+    if (!read(bytes, kLimitMs)) throw Error(Kind::failed, "CRIU ended in the middle of the pages that it sends");
 }
 
 void Receiver::answer(std::span<const std::byte> bytes) {
@@ -91,11 +119,12 @@ void Receiver::take_pages(std::uint64_t bytes) {
         const std::span<std::byte> room = arena_.take(bytes);
         if (room.empty()) {
             // Full: the target stands still for as long as this takes.
-            sys::Interrupts uninterrupted = sys::Interrupts::none();
-            images_.write_pages(arena_, uninterrupted);
+            images_.write_pages(arena_, [this] {
+                if (unwanted_) throw Error(Kind::failed, "nobody wants the pages any more");
+            });
             continue;
         }
-        if (!read(room)) throw Error(Kind::failed, "CRIU ended in the middle of a page");
+        read_promised(room);
         images_.extend(offset, room.size());
         bytes -= room.size();
     }
@@ -107,7 +136,9 @@ void Receiver::serve() {
     std::array<std::byte, kLargestHeader> bytes{};
     const std::span<std::byte> space(bytes.data(), layout_.header_size);
     for (;;) {
-        if (!read(space)) throw Error(Kind::failed, "CRIU ended without saying that all its pages were sent");
+        if (!read(space.first(1), -1))
+            throw Error(Kind::failed, "CRIU ended without saying that all its pages were sent");
+        read_promised(space.subspan(1));
         const std::optional<Header> header = parse_header(layout_, space);
         if (!header) throw Error(Kind::failed, "CRIU sent pages by a protocol that stasis does not know");
         const std::optional<ImageKind> kind = image_kind(header->image);
@@ -119,8 +150,10 @@ void Receiver::serve() {
                 break;
             case Command::has_parent: answer(kNo); break;
             case Command::add:
+                if ((header->flags & kInParent) != 0 || (header->flags & kPresent) == 0)
+                    throw Error(Kind::failed, "CRIU left out pages that stasis has to have");
                 images_.add(*header);
-                if ((header->flags & kPresent) != 0) take_pages(header->count * kPageSize);
+                take_pages(header->count * kPageSize);
                 break;
             case Command::close:
             case Command::close_by_force: answer(kNo); return;

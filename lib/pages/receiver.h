@@ -5,8 +5,10 @@
 #include <future>
 #include <thread>
 
+#include "lib/base/error.h"
 #include "lib/pages/images.h"
 #include "lib/sys/fd.h"
+#include "lib/sys/interrupts.h"
 
 namespace stasis::pages {
 
@@ -29,6 +31,8 @@ class Receiver {
     void leave_to_criu() { theirs_.reset(); }
     /// Until the memory is there: the target must not stand still for that. Throws what Interrupts::check() throws.
     void wait_until_ready(sys::Interrupts& interrupts);
+    /// CRIU failed: where that was because we did, says so in its error.
+    void explain(Error& error);
     /// For `post-dump`, when CRIU has sent its last page: throws what went wrong, Kind::failed. A CRIU that has not
     /// said so within seconds never will.
     void finish();
@@ -40,7 +44,8 @@ class Receiver {
   private:
     void prefault(std::size_t expected);
     void serve();
-    bool read(std::span<std::byte> bytes);
+    bool read(std::span<std::byte> bytes, int limit_ms);
+    void read_promised(std::span<std::byte> bytes);
     void answer(std::span<const std::byte> bytes);
     void take_pages(std::uint64_t bytes);
 
@@ -55,6 +60,7 @@ class Receiver {
     std::promise<void> served_;
     std::future<void> done_;
     std::exception_ptr failure_;
+    bool was_left_ = false;  ///< CRIU was the first to go
     std::thread thread_;
 };
 

@@ -104,7 +104,8 @@ Status read_status(pid_t pid) {
         if (key == "TracerPid:") status.tracer = static_cast<pid_t>(value);
         if (key == "Uid:") fields >> status.uid;  // the real one comes first
         if (key == "Threads:") status.threads = static_cast<int>(value);
-        if (key == "RssAnon:" || key == "RssShmem:") status.memory_bytes += value * 1024;
+        if (key == "RssAnon:" || key == "VmSwap:" || key == "HugetlbPages:") status.own_bytes += value * 1024;
+        if (key == "RssShmem:") status.shared_bytes = value * 1024;
     }
     return status;
 }

@@ -39,7 +39,8 @@ struct Status {
     pid_t tracer = 0;  ///< 0 where nobody traces it
     uid_t uid = 0;     ///< effective, as the host sees it
     int threads = 1;
-    std::uint64_t memory_bytes = 0;  ///< anonymous and shared memory in use (RssAnon and RssShmem)
+    std::uint64_t own_bytes = 0;     ///< anonymous memory and huge pages, in use or swapped out
+    std::uint64_t shared_bytes = 0;  ///< shared memory in use, which others may have as well (RssShmem)
 };
 
 /// An open file of a process.

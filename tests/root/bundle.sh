@@ -52,6 +52,10 @@ bundle_args() { # DIR ARG...
     bundle_set "$dir" 'c["process"]["args"] = args' "$@"
 }
 
+bundle_mount() { # DIR TYPE: a file system of its own at /mnt
+    bundle_set "$1" 'c["mounts"].append({"destination": "/mnt", "type": args[0], "source": "none"})' "$2"
+}
+
 bundle_capabilities() { # DIR CAP_...
     local dir=$1
     shift

@@ -157,6 +157,19 @@ wait_for 10 "$ID counts" counts_beyond "$(cat "$STASIS_STORE/runc/$ID"/stop-*/ro
 rc delete --force "$ID"
 umount "$BUNDLE/rootfs"
 
+echo "== a file system that CRIU does not know"
+new_container hugetlbfs
+bundle_mount "$BUNDLE" hugetlbfs
+start_container "$ID" "$BUNDLE"
+expect_exit 1 stasis snapshot "runc:$ID" s1
+grep -q "'/mnt' is a file system of the kind hugetlbfs" <<<"$ERR" || fail "the mount is not named: $ERR"
+expect_exit 0 stasis snapshot "runc:$ID" anew --criu-option enable-fs=hugetlbfs
+expect_exit 0 stasis restore "runc:$ID" anew --replace
+grep -q ' /mnt hugetlbfs ' "/proc/$(container_pid "$ID")/mounts" || fail "it was not mounted anew"
+expect_exit 0 stasis snapshot "runc:$ID" without --criu-option skip-mnt=/mnt
+expect_exit 1 stasis snapshot "runc:$ID" other --criu-option skip-mnt=/mnt2
+rc delete --force "$ID"
+
 echo "== a process started with exec"
 new_container exec
 start_container "$ID" "$BUNDLE"
