@@ -120,7 +120,8 @@ void Receiver::take_pages(std::uint64_t bytes) {
         if (room.empty()) {
             // Full: the target stands still for as long as this takes.
             images_.write_pages(arena_, [this] {
-                if (unwanted_) throw Error(Kind::failed, "nobody wants the pages any more");
+                was_left_ = unwanted_;
+                if (was_left_) throw Error(Kind::failed, "nobody wants the pages any more");
             });
             continue;
         }

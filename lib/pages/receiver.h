@@ -60,7 +60,7 @@ class Receiver {
     std::promise<void> served_;
     std::future<void> done_;
     std::exception_ptr failure_;
-    bool was_left_ = false;  ///< CRIU was the first to go
+    bool was_left_ = false;  ///< CRIU, or who waits for its pages, was the first to go
     std::thread thread_;
 };
 

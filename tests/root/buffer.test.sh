@@ -14,13 +14,17 @@ images_of() { find "$STASIS_STORE/runc/$ID/$1/images" -name "$2" | wc -l; }
 thawed() { [[ $(sed -n 's/^State:\t//p' "/proc/$(container_pid "$ID")/status") == [RS]* ]]; }
 
 echo "== whatever the size of the buffer, the images are the same"
-for size in 1G 16M 5000b 0; do
-    expect_exit 0 stasis snapshot "runc:$ID" "s$size" --buffer "$size"
+for limit in 1G:192:1024 16M:1:16 1M:1:1 0:0:0; do
+    IFS=: read -r size least most <<<"$limit"
+    expect_exit 0 stasis --json snapshot "runc:$ID" "s$size" --buffer "$size"
+    held=$(("$("$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["buffer_bytes"])' <<<"$OUT")" >> 20))
+    check_ge "$held" "$least" "MiB held, buffer $size"
+    check_ge "$most" "$held" "MiB allowed, buffer $size"
     check_ge "$(images_of "s$size" 'pages-*.img')" 1 "files with pages, buffer $size"
     expect_exit 0 stasis verify "runc:$ID" "s$size"
 done
 check_eq "$(images_of s16M 'pagemap-*.img')" "$(images_of s0 'pagemap-*.img')" "pagemaps with and without a buffer"
-for size in 1G 16M 5000b; do
+for size in 1G 16M 1M; do
     workload_work
     past=$(workload_state)
     stasis snapshot "runc:$ID" "now$size" --buffer "$size"
@@ -33,15 +37,14 @@ expect_exit 2 stasis snapshot "runc:$ID" --buffer much
 # The dump with its pages on their way: CRIU says in its log when it begins to send.
 sends_pages() { grep -qs 'Dumping pages\|page-xfer\|Transferring pages' "$STASIS_STORE/runc/$ID"/*.partial/logs/dump.log; }
 
-# strike SIGNAL VICTIM: in the middle of the pages; 5000 bytes at a time take long enough.
+# strike VICTIM: in the middle of the pages; a MiB at a time takes long enough.
 strike() {
     local victim
-    in_background "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" snapshot "runc:$ID" struck --buffer 5000b
+    in_background "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" snapshot "runc:$ID" struck --buffer 1M
     wait_for 20 "pages on their way" sends_pages
     victim=$BACKGROUND
     [ "$1" = stasis ] || victim=$(pgrep -P "$BACKGROUND" -x criu)
     kill -KILL "$victim"
-
 }
 
 for victim in stasis criu; do
