@@ -37,8 +37,19 @@ tree_target() {
 }
 
 track_tree() {
-    local pid
-    for pid in "${TREE[@]}"; do track_pid "$pid" || true; done
+    local pid identity
+    TREE_IDENTITIES=()
+    for pid in "${TREE[@]}"; do
+        identity=$(process_identity "$pid") || continue
+        echo "$identity" >>"$REGISTRY/pids"
+        TREE_IDENTITIES+=("$identity")
+    done
+}
+
+# What lives on of it would count in the next one's files.
+end_tree() {
+    local identity
+    for identity in "${TREE_IDENTITIES[@]}"; do kill_identity "$identity"; done
 }
 
 target_pids() { if [ -n "$ID" ]; then container_tasks "$ID"; else printf '%s\n' "${TREE[@]}"; fi; }
@@ -108,7 +119,7 @@ $ERR"
 died_with_criu() {
     [ "$1:$2" = criu:query-ext-files:done ] && [ "$CODE" = 7 ] && ! target_alive || return 1
     fault_says "the target died with CRIU"
-    if [ -n "$ID" ]; then rc delete --force "$ID" && runc_target; else tree_target; fi
+    if [ -n "$ID" ]; then rc delete --force "$ID" && runc_target; else end_tree && tree_target; fi
 }
 
 no_processes_of_fault() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft')" ]; }
