@@ -18,6 +18,7 @@ Json report_json(const ops::DumpReport& report) {
             {"total_us", report.total_us},
             {"bytes_written", report.bytes_written},
             {"buffer_bytes", report.buffer_bytes},
+            {"parent", report.parent},
             {"options", to_json(report.options)},
             {"warnings", to_json(report.warnings)}};
 }
@@ -68,6 +69,13 @@ void add_dump_options(CLI::App& command, ops::DumpRequest& request, bool& explai
     command.add_flag("--with-volumes", request.with_volumes, "Keep the volumes that are mounted into it as well");
     command.add_flag("--ignore-blockers", request.ignore_blockers,
                      "Try it although the look says that it can't work; the target runs on when it fails");
+    command
+        .add_option("--buffer", request.buffer,
+                    "Hold at most so much of its memory, to compare and write it when the target runs again (default: "
+                    "half of what is available; 0: CRIU writes it)")
+        ->transform(CLI::AsSizeValue(false))
+        ->type_name("SIZE");
+    command.add_flag("--full", request.full, "Write all memory, also what has not changed since the last checkpoint");
     command.add_flag("--explain", explain, "Print each CRIU option that was chosen, and why");
 }
 

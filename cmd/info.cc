@@ -34,6 +34,7 @@ Json to_json(const ops::Choice& choice) {
             {"criu", manifest.criu_version},
             {"freeze_us", manifest.freeze_us},
             {"image_bytes", manifest.image_bytes},
+            {"parent", manifest.parent},
             {"rootfs_bytes", manifest.rootfs_bytes},
             {"rootfs", {{"backend", manifest.rootfs.backend}, {"path", manifest.rootfs.path}}},
             {"options", options},
@@ -51,7 +52,8 @@ std::string to_text(const ops::Choice& choice) {
     line("host", fmt::format("{}, kernel {}, {}", m.host_name, m.kernel, m.architecture));
     line("made by", fmt::format("stasis {}, CRIU {}", m.stasis_version, m.criu_version));
     line("frozen", human_time(m.freeze_us));
-    line("memory", human_bytes(m.image_bytes));
+    line("memory",
+         human_bytes(m.image_bytes) + (m.parent.empty() ? "" : ", unchanged pages shared with '" + m.parent + "'"));
     line("rootfs", fmt::format("{} of {} ({})", human_bytes(m.rootfs_bytes),
                                m.rootfs.path.empty() ? "-" : m.rootfs.path, m.rootfs.backend));
     line("tasks", std::to_string(m.tasks.size()));

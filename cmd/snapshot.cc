@@ -27,12 +27,6 @@ void add_snapshot(CLI::App& parent, const Globals& globals, Run& run) {
         ->required();
     command.add_option("NAME", options->request.name, "Name of the checkpoint (default: the time in UTC)");
     add_dump_options(command, options->request, options->explain);
-    command
-        .add_option("--buffer", options->request.buffer,
-                    "Hold at most so much of its memory while it stands still, and write it afterwards (default: half "
-                    "of what is available; 0: write it at once)")
-        ->transform(CLI::AsSizeValue(false))
-        ->type_name("SIZE");
     command.callback(
         [&globals, &run, options] { run = [&globals, options] { return run_snapshot(globals, *options); }; });
 }

@@ -18,7 +18,7 @@ inline long long microseconds_between(Clock::time_point from, Clock::time_point 
     return std::chrono::duration_cast<Microseconds>(to - from).count();
 }
 
-/// The wall clock in UTC as `2026-11-22T13:45:00Z`, for manifests and people.
+/// The wall clock in UTC as `2026-11-22T13:45:00.123Z`, for manifests and people: checkpoints are sorted by it.
 std::string utc_now();
 
 /// The wall clock in UTC as `20261122T134500Z`, for names of checkpoints and logs.

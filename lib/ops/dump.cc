@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <future>
@@ -14,7 +13,8 @@
 #include "lib/criu/criu.h"
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
-#include "lib/fs/rootfs.h"
+#include "lib/ops/earlier.h"
+#include "lib/ops/file_capture.h"
 #include "lib/ops/fit.h"
 #include "lib/ops/host.h"
 #include "lib/ops/settle.h"
@@ -68,65 +68,6 @@ void write_extra_files(const runtime::Description& described, const store::Folde
         sys::write_new_file(folders.runtime() / file.name, file.text, kPrivate);
 }
 
-/// Trees that are kept beside the memory: the root file system and, when asked, volumes.
-class FileCapture {
-  public:
-    void add_rootfs(fs::RootfsPlan plan, const Path& to, std::optional<fs::Parent> parent, int lock_fd) {
-        rootfs_.emplace(std::move(plan), to, std::move(parent), lock_fd);
-    }
-    void add_volume(const store::Volume& volume, const Path& folder, int lock_fd) {
-        volumes_.emplace_back(volume, fs::TreeCopy(volume.source, folder / volume.folder, std::nullopt, lock_fd));
-    }
-    /// Ends copying that is still going on.
-    void stop() {
-        rootfs_.reset();
-        volumes_.clear();
-    }
-    void start_first_pass() {
-        if (rootfs_) rootfs_->start_first_pass();
-        for (auto& [volume, copy] : volumes_) copy.start_first_pass();
-    }
-    void finish_first_pass(sys::Interrupts& interrupts) {
-        if (rootfs_) rootfs_->finish_first_pass(interrupts);
-        for (auto& [volume, copy] : volumes_) copy.finish_first_pass(interrupts);
-    }
-    void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
-        if (rootfs_) rootfs_->second_pass(written, interrupts);
-        for (auto& [volume, copy] : volumes_) copy.second_pass(written_in(volume, written), interrupts);
-    }
-    /// Bytes that cost no space because an earlier checkpoint has them.
-    std::uint64_t shared_bytes() const { return rootfs_ ? rootfs_->shared_bytes() : 0; }
-    /// Everything that was kept, into the manifest.
-    void describe(store::Manifest& manifest, sys::Interrupts& interrupts) const {
-        if (rootfs_) {
-            const fs::RootfsPlan& plan = rootfs_->plan();
-            manifest.rootfs.backend = to_string(plan.backend);
-            manifest.rootfs.path = plan.path;
-            manifest.rootfs.source = plan.source;
-            manifest.rootfs.mount_options = plan.mount_options;
-            for (const auto& [path, record] : rootfs_->records(interrupts)) manifest.files["rootfs/" + path] = record;
-        }
-        for (const auto& [volume, copy] : volumes_) {
-            manifest.volumes.push_back(volume);
-            for (const auto& [path, record] : copy.records())
-                manifest.files["volumes/" + volume.folder + "/" + path] = record;
-        }
-    }
-
-  private:
-    /// The written files that lie in a volume, as paths from its top.
-    static std::set<std::string> written_in(const store::Volume& volume, const std::set<std::string>& written) {
-        const std::string top = volume.destination.substr(1) + "/";
-        std::set<std::string> result;
-        for (const std::string& path : written)
-            if (path.starts_with(top)) result.insert(path.substr(top.size()));
-        return result;
-    }
-
-    std::optional<fs::RootfsCapture> rootfs_;
-    std::vector<std::pair<store::Volume, fs::TreeCopy>> volumes_;
-};
-
 /// One run of snapshot or stateful-stop, in the order of the story in the manual.
 class Dump {
   public:
@@ -148,6 +89,7 @@ class Dump {
         warn_of(found);
 
         const Settlement settlement(found.described);
+        earlier_.emplace(context_, target);
         settle_interrupted(target, found.described.init.pid, settlement);
         const store::Location location = place(target);
         store::Partial partial = store::Partial::begin(location);
@@ -179,15 +121,10 @@ class Dump {
     void settle_interrupted(const Target& target, pid_t init, const Settlement& settlement) const {
         for (const store::Folders& remains : context_.store.interrupted(target.runtime(), target.container))
             (void)settlement.settle(remains.logs() / kLogName, false);
-        const std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
-        const auto stop = std::find_if(entries.rbegin(), entries.rend(), [](const store::Entry& entry) {
-            return entry.found.manifest && entry.found.manifest->kind == "stop";
-        });
-        if (stop == entries.rend() || stop->found.manifest->tasks.empty() ||
-            stop->found.manifest->tasks.front().pid != init)
+        const store::Entry* stop = earlier_->stop();
+        if (stop == nullptr || stop->found.manifest->tasks.empty() || stop->found.manifest->tasks.front().pid != init)
             return;
-        const store::Location sealed = context_.store.location(target.runtime(), target.container, stop->checkpoint);
-        (void)settlement.settle(store::Folders{sealed.path()}.logs() / kLogName, false);
+        (void)settlement.settle(earlier_->folders(*stop).logs() / kLogName, false);
     }
 
     store::Location place(const Target& target) const {
@@ -230,11 +167,11 @@ class Dump {
     }
 
     /// The copy of the files begins, while CRIU gets ready.
-    void start_copying(const runtime::Description& described, const store::Partial& partial, const Target& target) {
+    void start_copying(const runtime::Description& described, const store::Partial& partial) {
         if (request_.wishes.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
             const fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
-            files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(target, plan), lock_fd_);
+            files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(plan), lock_fd_);
         }
         if (request_.with_volumes && !described.volumes.empty()) {
             sys::make_directory(partial.folders().volumes(), 0700);
@@ -247,26 +184,12 @@ class Dump {
         files_.start_first_pass();
     }
 
-    /// The newest checkpoint of this container whose root file system was copied from the same place.
-    std::optional<fs::Parent> parent_of(const Target& target, const fs::RootfsPlan& plan) {
+    std::optional<fs::Parent> parent_of(const fs::RootfsPlan& plan) {
         if (request_.wishes.directory) return std::nullopt;
-        std::vector<store::Entry> entries = context_.store.list(target.runtime(), target.container);
-        for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-            const std::optional<store::Manifest>& manifest = entry->found.manifest;
-            if (!manifest || manifest->rootfs.source != plan.source ||
-                manifest->rootfs.backend != to_string(plan.backend))
-                continue;
-            manifest_.rootfs.linked_to = entry->checkpoint;
-            fs::Parent parent;
-            parent.folder =
-                store::Folders{context_.store.location(target.runtime(), target.container, entry->checkpoint).path()}
-                    .rootfs();
-            constexpr std::string_view kPrefix = "rootfs/";
-            for (const auto& [path, record] : manifest->files)
-                if (path.starts_with(kPrefix)) parent.records[path.substr(kPrefix.size())] = record;
-            return parent;
-        }
-        return std::nullopt;
+        std::optional<Earlier::Lent<fs::Parent>> lent = earlier_->rootfs(plan);
+        if (!lent) return std::nullopt;
+        manifest_.rootfs.linked_to = lent->checkpoint;
+        return std::move(lent->part);
     }
 
     /// The heart: CRIU freezes, dumps, and asks at `post-dump` whether the source may go.
@@ -286,7 +209,7 @@ class Dump {
         criu::apply(manifest_.criu_options, found.criu->version, options);
         set_configuration(folders, options);
         std::vector<int> inherited{lock_fd_};
-        if (request_.kind == DumpKind::snapshot) start_receiver(found, folders);
+        start_receiver(found, folders);
         if (receiver_) {
             options.mutable_ps()->set_fd(receiver_->socket());
             inherited.push_back(receiver_->socket());
@@ -302,7 +225,7 @@ class Dump {
             const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
             const auto meanwhile = [&] {
                 if (receiver_) receiver_->leave_to_criu();
-                start_copying(described, partial, target);
+                start_copying(described, partial);
             };
             const criu::DumpTimes times =
                 criu::dump(*found.criu, options, log, on_event, context_.interrupts, inherited, meanwhile);
@@ -312,8 +235,7 @@ class Dump {
             after_failure(error, found.seen, partial, settlement);
         }
         if (request_.kind == DumpKind::stop) return wait_for_end(found.seen.tasks);
-        if (receiver_) write_pages(partial);
-        seal(partial);
+        write_and_seal(partial);
     }
 
     /// What has no field in a request CRIU reads from a file.
@@ -325,7 +247,8 @@ class Dump {
         options.set_config_file(file);
     }
 
-    /// Where the protocol of this CRIU is known and there is memory for it.
+    /// Where the protocol of this CRIU is known and there is memory for it. A stop state is written while the target
+    /// stands still in any case: going through us pays where much of it need not be written.
     void start_receiver(const Examination& found, const store::Folders& folders) {
         constexpr std::uint64_t kSpare = 64 << 20;  // it may grow meanwhile
         constexpr std::uint64_t kLeast = 1 << 20;   // less costs more time than it saves memory
@@ -333,10 +256,13 @@ class Dump {
         const std::uint64_t expected = found.seen.memory_bytes;
         const std::uint64_t limit = request_.buffer.value_or(proc::available_memory() / 2);
         if (!layout || limit == 0) return;
+        std::optional<pages::Parent> parent = parent_memory();
+        if (!parent && request_.kind == DumpKind::stop) return;
         try {
             receiver_.emplace(folders.images(), *layout, expected,
-                              std::max(kLeast, std::min(limit, expected + expected / 8 + kSpare)));
+                              std::max(kLeast, std::min(limit, expected + expected / 8 + kSpare)), std::move(parent));
         } catch (const std::exception& error) {
+            manifest_.parent.clear();
             context_.progress.warn(
                 fmt::format("there is no memory to hold the target's ({}): it will stand still "
                             "until all is written",
@@ -344,7 +270,19 @@ class Dump {
         }
     }
 
-    /// The target runs again by now.
+    std::optional<pages::Parent> parent_memory() {
+        if (request_.full || request_.wishes.directory) return std::nullopt;
+        try {
+            std::optional<Earlier::Lent<pages::Parent>> lent = earlier_->memory();
+            if (!lent) return std::nullopt;
+            manifest_.parent = lent->checkpoint;
+            return std::move(lent->part);
+        } catch (const Error& error) {
+            context_.progress.warn(error.message() + ": all memory is written anew");
+            return std::nullopt;
+        }
+    }
+
     void write_pages(const store::Partial& partial) {
         context_.progress.step("writing its memory");
         try {
@@ -354,6 +292,8 @@ class Dump {
             throw;
         }
         buffer_bytes_ = receiver_->memory();
+        known_images_ = receiver_->records();
+        if (!receiver_->has_parent()) manifest_.parent.clear();
         receiver_.reset();
     }
 
@@ -375,7 +315,7 @@ class Dump {
         criu::mend_files_image(partial.folders().images());
         manifest_.expected = record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
-        if (request_.kind == DumpKind::stop) seal(partial);
+        if (request_.kind == DumpKind::stop) write_and_seal(partial);
     }
 
     /// CRIU has killed them, and freeing a large memory takes a moment: who asked for a stop can rely on it.
@@ -384,11 +324,13 @@ class Dump {
         for (const proc::Stat& task : tasks) (void)proc::wait_until_ended(task.id, kDeathTimeoutMs);
     }
 
-    void seal(store::Partial& partial) {
+    /// A snapshot's target runs again by now; a stop's has yet to end.
+    void write_and_seal(store::Partial& partial) {
+        if (receiver_) write_pages(partial);
         context_.progress.step("sealing");
         manifest_.freeze_us = freeze_us_;
         files_.describe(manifest_, context_.interrupts);
-        partial.seal(manifest_, context_.interrupts);
+        partial.seal(manifest_, known_images_, context_.interrupts);
     }
 
     /// CRIU failed, or we refused. Usually the target runs on: then no checkpoint may claim that it
@@ -422,6 +364,14 @@ class Dump {
         }
     }
 
+    /// What the images share with the parent's.
+    std::uint64_t shared_memory_bytes() const {
+        std::uint64_t total = 0;
+        for (const auto& [path, record] : known_images_)
+            if (Path(path).has_parent_path()) total += record.size;
+        return total;
+    }
+
     DumpReport report(const Target& target, const store::Location& location, const store::Partial& partial) const {
         DumpReport report;
         report.target = target.text();
@@ -432,8 +382,9 @@ class Dump {
         if (const std::optional<criu::DumpStats> stats = criu::read_dump_stats(partial.folders().logs()))
             report.criu_frozen_us = stats->frozen_us;
         report.total_us = microseconds_between(began_, Clock::now());
-        report.bytes_written = manifest_.bytes() - files_.shared_bytes();
+        report.bytes_written = manifest_.bytes() - files_.shared_bytes() - shared_memory_bytes();
         report.buffer_bytes = buffer_bytes_;
+        report.parent = manifest_.parent;
         report.options = manifest_.criu_options;
         report.warnings = warnings_;
         return report;
@@ -447,7 +398,9 @@ class Dump {
     int lock_fd_ = -1;  ///< held on by children that still have to finish when we die
     int manifest_volumes_ = 0;
     std::vector<inspect::Warning> warnings_;
+    std::optional<Earlier> earlier_;
     FileCapture files_;
+    FileRecords known_images_;
     std::optional<pages::Receiver> receiver_;
     std::uint64_t buffer_bytes_ = 0;
     Clock::time_point frozen_since_;

@@ -15,9 +15,10 @@ struct DumpRequest {
     std::optional<std::string> name;  ///< default: the time; for a stop "stop-<time>"
     Wishes wishes;
     bool with_volumes = false;
-    /// Memory of a snapshot that is held while the target stands still, and written when it runs again: at most so
-    /// many bytes, by default half of what is available. 0: CRIU writes it while the target stands still.
+    /// Memory of the target that is held before it is compared and written: at most so many bytes, by default half of
+    /// what is available. 0: CRIU writes it, and all of it.
     std::optional<std::uint64_t> buffer;
+    bool full = false;             ///< all memory is written, whatever an earlier checkpoint has of it
     bool ignore_blockers = false;  ///< dump although the look says that it can't work
 };
 
@@ -31,6 +32,7 @@ struct DumpReport {
     long long total_us = 0;
     std::uint64_t bytes_written = 0;
     std::uint64_t buffer_bytes = 0;  ///< memory that stasis took to hold the target's
+    std::string parent;              ///< checkpoint that has the memory that is not written again, or empty
     OptionList options;
     std::vector<inspect::Warning> warnings;
 };

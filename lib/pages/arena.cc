@@ -3,15 +3,23 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 
 #include "lib/base/error.h"
+#include "lib/pages/parallel.h"
 #include "lib/pages/protocol.h"
 
 namespace stasis::pages {
+namespace {
 
-Arena::Arena(std::size_t capacity) : capacity_(capacity) {
-    void* start = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+constexpr std::size_t kHugePage = 2 << 20;
+
+}  // namespace
+
+Arena::Arena(std::size_t capacity) : capacity_((capacity + kPageSize - 1) / kPageSize * kPageSize) {
+    void* start =
+        ::mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED) throw system_error(errno, "reserve memory for pages");
     start_ = static_cast<std::byte*>(start);
     (void)::madvise(start_, capacity_, MADV_HUGEPAGE);
@@ -21,8 +29,14 @@ Arena::~Arena() { (void)::munmap(start_, capacity_); }
 
 void Arena::prefault(std::size_t offset, std::size_t length) {
     if (offset >= capacity_) return;
-    length = std::min(length, capacity_ - offset);
-    if (::madvise(start_ + offset, length, MADV_POPULATE_WRITE) == 0) peak_ = std::max(peak_, offset + length);
+    const std::size_t end = std::min(offset + length, capacity_);
+    std::atomic<bool> taken = true;
+    in_parallel((end - offset + kHugePage - 1) / kHugePage, [&](std::size_t first, std::size_t last) {
+        const std::size_t begin = offset + first * kHugePage;
+        if (::madvise(start_ + begin, std::min(offset + last * kHugePage, end) - begin, MADV_POPULATE_WRITE) < 0)
+            taken = false;
+    });
+    if (taken) peak_ = std::max(peak_, end);
 }
 
 std::span<std::byte> Arena::take(std::size_t bytes) {
@@ -32,9 +46,10 @@ std::span<std::byte> Arena::take(std::size_t bytes) {
     return {start_ + used_ - given, given};
 }
 
-void Arena::drop_rest() {
-    const std::size_t first = (used_ + kPageSize - 1) / kPageSize * kPageSize;
-    if (first < capacity_) (void)::madvise(start_ + first, capacity_ - first, MADV_DONTNEED);
+void Arena::release(std::size_t offset, std::size_t length) {
+    const std::size_t first = (offset + kPageSize - 1) / kPageSize * kPageSize;
+    const std::size_t last = (offset + length) / kPageSize * kPageSize;
+    if (first < last) (void)::madvise(start_ + first, last - first, MADV_DONTNEED);
 }
 
 }  // namespace stasis::pages

@@ -9,14 +9,14 @@ namespace stasis::pages {
 /// A large stretch of memory, handed out from its beginning to its end.
 class Arena {
   public:
-    /// Reserves addresses alone: memory is taken when it is touched. Throws system_error.
+    /// Reserves addresses alone, whole pages of them: memory is taken when it is touched. Throws system_error.
     explicit Arena(std::size_t capacity);
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
     ~Arena();
 
-    /// Takes memory now, so that nobody waits for it later (MADV_POPULATE_WRITE, Linux 5.14; older kernels take it
-    /// when it is touched). `offset` is a multiple of the page size.
+    /// Takes memory now, on all cores, so that nobody waits for it later (MADV_POPULATE_WRITE, Linux 5.14; older
+    /// kernels take it when it is touched). `offset` is a multiple of the page size.
     void prefault(std::size_t offset, std::size_t length);
 
     /// The next bytes, at most so many; empty when all is handed out.
@@ -25,8 +25,12 @@ class Arena {
     /// How much memory it has taken at most.
     std::size_t peak() const { return peak_; }
     std::span<const std::byte> at(std::size_t offset, std::size_t length) const { return {start_ + offset, length}; }
+    /// All that was handed out.
+    std::span<const std::byte> used_bytes() const { return {start_, used_}; }
+    /// Gives back memory whose bytes are no longer needed.
+    void release(std::size_t offset, std::size_t length);
     /// Gives back what was taken and is not handed out.
-    void drop_rest();
+    void drop_rest() { release(used_, capacity_ - used_); }
     /// Hands out everything anew.
     void reset() { used_ = 0; }
 

@@ -13,10 +13,11 @@
 
 namespace stasis::pages {
 
-Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity)
+Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity,
+                   std::optional<Parent> parent)
     : layout_(layout),
       arena_(capacity),
-      images_(images, layout),
+      images_(images, layout, std::move(parent)),
       ready_(prefaulted_.get_future()),
       done_(served_.get_future()) {
     std::array<int, 2> ends{};
@@ -46,7 +47,7 @@ Receiver::~Receiver() {
 }
 
 void Receiver::prefault(std::size_t expected) {
-    constexpr std::size_t kAtOnce = 64 << 20;
+    constexpr std::size_t kAtOnce = 256 << 20;
     for (std::size_t done = 0; done < expected && !unwanted_; done += kAtOnce)
         arena_.prefault(done, std::min(kAtOnce, expected - done));
     prefaulted_.set_value();
@@ -146,7 +147,7 @@ void Receiver::serve() {
         switch (header->command) {
             case Command::open:
                 if (!kind) throw Error(Kind::failed, "CRIU sent memory of a kind that stasis does not know");
-                images_.open(*kind, image_number(header->image));
+                images_.open({*kind, image_number(header->image)});
                 answer(kNoParentByte);
                 break;
             case Command::has_parent: answer(kNo); break;

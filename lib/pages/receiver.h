@@ -19,7 +19,8 @@ namespace stasis::pages {
 class Receiver {
   public:
     /// Takes `expected` bytes of memory at once and `capacity` at most. Throws system_error.
-    Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity);
+    Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity,
+             std::optional<Parent> parent = std::nullopt);
     Receiver(const Receiver&) = delete;
     Receiver& operator=(const Receiver&) = delete;
     /// Ends the conversation; a CRIU in the middle of it fails and rolls back.
@@ -40,6 +41,10 @@ class Receiver {
     void write(sys::Interrupts& interrupts);
     /// The memory that was taken for it, in bytes; after finish().
     std::size_t memory() const { return arena_.peak(); }
+    /// After write(): what is known of the images without reading them.
+    const FileRecords& records() const { return images_.records(); }
+    /// After write(): are pages of an earlier checkpoint shared?
+    bool has_parent() const { return images_.has_parent(); }
 
   private:
     void prefault(std::size_t expected);

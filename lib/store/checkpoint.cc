@@ -115,9 +115,14 @@ Partial Partial::begin(const Location& location) {
     return partial;
 }
 
-void Partial::seal(Manifest& manifest, sys::Interrupts& interrupts) {
+void Partial::seal(Manifest& manifest, const FileRecords& known, sys::Interrupts& interrupts) {
     sys::start_writing_back(folders_.images());  // the disk writes while we read
-    const FileRecords images = sys::record_tree(folders_.images(), interrupts);
+    const FileRecords images =
+        sys::record_tree(folders_.images(), interrupts, [&](const std::string& path, const struct stat& info) {
+            const auto record = known.find(path);
+            const bool fits = record != known.end() && record->second.size == static_cast<std::uint64_t>(info.st_size);
+            return fits ? std::optional(record->second) : std::nullopt;
+        });
     manifest.image_bytes = total_size(images);
     manifest.rootfs_bytes = total_size(manifest.files);
     manifest.files.merge(with_prefix("images/", images));

@@ -67,8 +67,8 @@ class Partial {
 
     /// The commit point: records the files that the manifest doesn't have yet (images, runtime),
     /// syncs everything, writes the manifest, renames. Everything that may be interrupted comes
-    /// before the rename; `interrupts` is asked up to there.
-    void seal(Manifest& manifest, sys::Interrupts& interrupts);
+    /// before the rename; `interrupts` is asked up to there. Images of which `known` has a record are not read.
+    void seal(Manifest& manifest, const FileRecords& known, sys::Interrupts& interrupts);
     bool sealed() const { return sealed_; }
 
     /// Keeps the logs as `failed-<time>`, removes the rest; returns the folder of the logs.

@@ -56,6 +56,7 @@ Json to_json(const Manifest& m) {
                     {"boot_id", m.boot_id},
                     {"cpu_features", m.cpu_features}};
     json["criu"] = {{"version", m.criu_version}, {"options", options_to_json(m.criu_options)}};
+    json["parent"] = m.parent;
     json["runtime_details"] = m.runtime_details;
     json["lasting_network"] = encode_path(m.lasting_network);
     json["tasks"] = Json::array();
@@ -94,6 +95,7 @@ Manifest from_json(const Json& json) {
     m.criu_version = json.at("criu").at("version");
     for (const Json& option : json.at("criu").at("options"))
         m.criu_options.push_back({option.at("key"), decode_path(option.at("value")), option.at("reason")});
+    m.parent = json.value("parent", "");
     m.runtime_details = json.at("runtime_details");
     m.lasting_network = decode_path(json.at("lasting_network"));
     for (const Json& task : json.at("tasks")) m.tasks.push_back({task.at("pid"), decode_path(task.at("command"))});

@@ -63,6 +63,7 @@ struct Manifest {
     std::string criu_version;
 
     OptionList criu_options;
+    std::string parent;    ///< checkpoint with which unchanged memory is shared by hard links, or empty
     Json runtime_details;  ///< what the runtime's adapter needs to restore; only it reads them
     std::vector<Task> tasks;
     std::string lasting_network;  ///< a network namespace that outlives the target: a stop leaves it locked

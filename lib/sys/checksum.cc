@@ -23,20 +23,15 @@ std::string hexadecimal(XXH128_hash_t hash) {
 
 FileRecord record_of_file(int fd, const std::string& name) {
     constexpr std::size_t kBlock = 1 << 20;
-    const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
-    (void)XXH3_128bits_reset(state.get());
+    Recorder recorder;
     const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
-    FileRecord record;
     for (;;) {
         const ssize_t got = ::read(fd, block.get(), kBlock);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) throw system_error(errno, "read '" + name + "'");
-        if (got == 0) break;
-        (void)XXH3_128bits_update(state.get(), block.get(), static_cast<std::size_t>(got));
-        record.size += static_cast<std::uint64_t>(got);
+        if (got == 0) return recorder.record();
+        recorder.add({block.get(), static_cast<std::size_t>(got)});
     }
-    record.checksum = hexadecimal(XXH3_128bits_digest(state.get()));
-    return record;
 }
 
 FileRecord record_of_link(int directory, const std::string& name) {
@@ -67,6 +62,22 @@ void record_folder(int directory, const std::string& prefix, Interrupts& interru
 }
 
 }  // namespace
+
+struct Recorder::State {
+    std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash{XXH3_createState(), &XXH3_freeState};
+};
+
+Recorder::Recorder() : state_(std::make_unique<State>()) { (void)XXH3_128bits_reset(state_->hash.get()); }
+Recorder::Recorder(Recorder&&) noexcept = default;
+Recorder& Recorder::operator=(Recorder&&) noexcept = default;
+Recorder::~Recorder() = default;
+
+void Recorder::add(std::string_view text) {
+    (void)XXH3_128bits_update(state_->hash.get(), text.data(), text.size());
+    size_ += text.size();
+}
+
+FileRecord Recorder::record() const { return {false, size_, hexadecimal(XXH3_128bits_digest(state_->hash.get()))}; }
 
 std::string checksum(std::string_view text) { return hexadecimal(XXH3_128bits(text.data(), text.size())); }
 

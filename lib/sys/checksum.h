@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +17,23 @@ namespace stasis::sys {
 /// ten times faster, and it runs while a target is frozen. It is no protection from a forger, but
 /// who can write to a checkpoint is root.
 std::string checksum(std::string_view text);
+
+/// The record of a file, from its content as that comes.
+class Recorder {
+  public:
+    Recorder();
+    Recorder(Recorder&&) noexcept;
+    Recorder& operator=(Recorder&&) noexcept;
+    ~Recorder();
+
+    void add(std::string_view text);
+    FileRecord record() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+    std::uint64_t size_ = 0;
+};
 
 /// The record of one entry of `directory`; nothing for what is neither a file nor a link.
 /// Never follows a link. Throws system_error.

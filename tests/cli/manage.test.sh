@@ -20,7 +20,7 @@ script ''
 mkdir -p "$STORE/pid/$T/dead.partial/images" "$STORE/pid/$T/failed-20260101T000000Z/logs"
 echo "not ours" >"$STORE/README"
 
-DATE='20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z'
+DATE='20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z'
 works stasis list
 check_like "$OUT" "TARGET +CHECKPOINT +KIND +CREATED +SIZE +STATE
 pid:$T +dead +- +- +- +interrupted
@@ -41,12 +41,12 @@ check_like "$OUT" "pid:$T '$stop' \(stop\)
   host     .*, kernel .*
   made by  stasis [0-9.]+, CRIU 4\.1\.1
   frozen   [0-9.]+ m?s
-  memory   [0-9.]+ KiB
+  memory   [0-9.]+ KiB, unchanged pages shared with 'one'
   rootfs   0 B of - \(none\)
   tasks    1
  +$T sleep"
 works stasis --json info "pid:$T" one
-check_eq "$(json 'sorted(d)')" "['architecture', 'checkpoint', 'created', 'criu', 'format', 'freeze_us', 'host', 'image_bytes', 'kernel', 'kind', 'options', 'path', 'rootfs', 'rootfs_bytes', 'stasis', 'target', 'tasks']" "keys of info"
+check_eq "$(json 'sorted(d)')" "['architecture', 'checkpoint', 'created', 'criu', 'format', 'freeze_us', 'host', 'image_bytes', 'kernel', 'kind', 'options', 'parent', 'path', 'rootfs', 'rootfs_bytes', 'stasis', 'target', 'tasks']" "keys of info"
 check_eq "$(json '[d["target"], d["checkpoint"], d["kind"], d["format"], d["criu"], d["rootfs"]["backend"], d["tasks"]]')" \
     "['pid:$T', 'one', 'snapshot', 1, '4.1.1', 'none', [{'pid': $T, 'command': 'sleep'}]]" "info --json"
 

@@ -16,7 +16,7 @@ thawed() { [[ $(sed -n 's/^State:\t//p' "/proc/$(container_pid "$ID")/status") =
 echo "== whatever the size of the buffer, the images are the same"
 for limit in 1G:192:1024 16M:1:16 1M:1:1 0:0:0; do
     IFS=: read -r size least most <<<"$limit"
-    expect_exit 0 stasis --json snapshot "runc:$ID" "s$size" --buffer "$size"
+    expect_exit 0 stasis --json snapshot "runc:$ID" "s$size" --full --buffer "$size"
     held=$(("$("$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["buffer_bytes"])' <<<"$OUT")" >> 20))
     check_ge "$held" "$least" "MiB held, buffer $size"
     check_ge "$most" "$held" "MiB allowed, buffer $size"
@@ -27,7 +27,7 @@ check_eq "$(images_of s16M 'pagemap-*.img')" "$(images_of s0 'pagemap-*.img')" "
 for size in 1G 16M 1M; do
     workload_work
     past=$(workload_state)
-    stasis snapshot "runc:$ID" "now$size" --buffer "$size"
+    stasis snapshot "runc:$ID" "now$size" --full --buffer "$size"
     workload_work
     stasis restore "runc:$ID" "now$size" --replace
     workload_verify "$past"
@@ -40,7 +40,7 @@ sends_pages() { grep -qs 'Dumping pages\|page-xfer\|Transferring pages' "$STASIS
 # strike VICTIM: in the middle of the pages; a MiB at a time takes long enough.
 strike() {
     local victim
-    in_background "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" snapshot "runc:$ID" struck --buffer 1M
+    in_background "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" snapshot "runc:$ID" struck --full --buffer 1M
     wait_for 20 "pages on their way" sends_pages
     victim=$BACKGROUND
     [ "$1" = stasis ] || victim=$(pgrep -P "$BACKGROUND" -x criu)

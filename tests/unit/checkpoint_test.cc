@@ -38,7 +38,7 @@ Manifest seal(Partial& partial) {
     manifest.kind = "snapshot";
     for (const auto& [path, record] : sys::record_tree(folders.rootfs(), nothing_interrupts()))
         manifest.files["rootfs/" + path] = record;
-    partial.seal(manifest, nothing_interrupts());
+    partial.seal(manifest, {}, nothing_interrupts());
     return manifest;
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("a name that is taken is refused, at the beginning and at the end") {
     Partial late = Partial::begin({temp.path(), "y"});
     test::write(temp / "y/keep", "someone else's");
     Manifest manifest;
-    REQUIRE(error_of([&] { late.seal(manifest, nothing_interrupts()); }).kind() == Kind::busy);
+    REQUIRE(error_of([&] { late.seal(manifest, {}, nothing_interrupts()); }).kind() == Kind::busy);
     REQUIRE_FALSE(late.sealed());
     REQUIRE(test::read(temp / "y/keep") == "someone else's");
 }
@@ -170,7 +170,7 @@ TEST_CASE("a signal before the rename leaves no checkpoint") {
         sys::Interrupts interrupts{std::nullopt};
         (void)::raise(SIGTERM);
         Manifest manifest;
-        REQUIRE(error_of([&] { partial.seal(manifest, interrupts); }).kind() == Kind::interrupted);
+        REQUIRE(error_of([&] { partial.seal(manifest, {}, interrupts); }).kind() == Kind::interrupted);
         REQUIRE_FALSE(partial.sealed());
     }
     REQUIRE(look_at(location).state == State::absent);

@@ -117,7 +117,7 @@ void send_dump(const Criu& criu, const Layout& layout) {
 std::string magic() { return "\x19\x43\x56\x54\x25\x40\x08\x56"; }
 
 TEST_CASE("received pages become the images that CRIU writes itself") {
-    for (const std::size_t capacity : {std::size_t{1} << 20, 2 * kPageSize, kPageSize / 2}) {
+    for (const std::size_t capacity : {std::size_t{1} << 20, 2 * kPageSize, kPageSize}) {
         for (const Layout& layout : {kNarrow, kWide}) {
             const TempDir temp;
             Receiver receiver(temp.path(), layout, capacity / 2, capacity);
@@ -140,6 +140,92 @@ TEST_CASE("received pages become the images that CRIU writes itself") {
             REQUIRE(test::read(temp / "pagemap-10.img").size() > shmem.size());
         }
     }
+}
+
+FileRecords records_of(const TempDir& folder) { return sys::record_tree(folder.path(), nothing_interrupts()); }
+
+/// Everything that CRIU says of the memory of one image: addresses and pages.
+using Memory = std::vector<std::pair<std::uint64_t, std::string>>;
+
+void dump_into(const TempDir& folder, std::size_t capacity, std::optional<Parent> parent,
+               const std::vector<std::pair<std::uint64_t, Memory>>& images) {
+    Receiver receiver(folder.path(), kWide, 0, capacity, std::move(parent));
+    const Criu criu(receiver);
+    for (const auto& [image, memory] : images) {
+        (void)criu.ask(header(kWide, kOpen, 0, 0, image), 1);
+        for (const auto& [address, pages] : memory)
+            criu.send(header(kWide, add_with(kPresent | 2), pages.size() / kPageSize, address, image) + pages);
+    }
+    (void)criu.ask(header(kWide, kClose, 0, 0, 0), 4);
+    receiver.finish();
+    receiver.write(nothing_interrupts());
+}
+
+std::string flags_of(const TempDir& folder, const char* pagemap) {
+    std::string text;
+    for (const Entry& entry : read_pagemap(folder / pagemap).entries)
+        text += std::to_string(entry.address >> 12) + "+" + std::to_string(entry.pages) +
+                ((entry.flags & kInParent) != 0 ? "p" : "") + ((entry.flags & kPresent) != 0 ? "w" : "") +
+                ((entry.flags & 2) != 0 ? "l " : " ");
+    return text;
+}
+
+TEST_CASE("pages that an earlier checkpoint has at the same place are not written again") {
+    for (const std::size_t capacity : {std::size_t{1} << 20, 3 * kPageSize}) {
+        const TempDir first, second, third;
+        dump_into(first, capacity, std::nullopt,
+                  {{process(10), {{0x1000, page('a') + page('b') + page('c')}, {0x9000, page('d')}}},
+                   {shared(7), {{0, page('s') + page('t')}}}});
+        REQUIRE_FALSE(std::filesystem::exists(first / "parent"));
+
+        // One page changed, one moved, one new; another task under a new pid; shared memory as it was.
+        dump_into(second, capacity, Parent::load(first.path(), records_of(first)),
+                  {{process(10), {{0x1000, page('a') + page('B') + page('c') + page('n')}, {0x7000, page('d')}}},
+                   {process(11), {{0x1000, page('a')}}},
+                   {shared(7), {{0, page('s') + page('t')}}}});
+        REQUIRE(flags_of(second, "pagemap-10.img") == "1+1pl 2+1wl 3+1pl 4+1wl 7+1wl ");
+        REQUIRE(flags_of(second, "pagemap-11.img") == "1+1wl ");
+        REQUIRE(flags_of(second, "pagemap-shmem-7.img") == "0+2pl ");
+        REQUIRE(test::read(second / "pages-1.img") == page('B') + page('n') + page('d'));
+        REQUIRE(test::read(second / "hashes-1.img").size() == 3 * sizeof(Hash));
+        REQUIRE(test::read(second / "parent" / "pages-1.img") == test::read(first / "pages-1.img"));
+
+        // What the second has not written it still knows; what it no longer has is gone.
+        dump_into(third, capacity, Parent::load(second.path(), records_of(second)),
+                  {{process(10), {{0x1000, page('a') + page('B') + page('c')}, {0x9000, page('d')}}}});
+        REQUIRE(flags_of(third, "pagemap-10.img") == "1+3pl 9+1wl ");
+        REQUIRE(std::filesystem::exists(third / "parent" / "parent" / "pages-1.img"));
+    }
+}
+
+TEST_CASE("little that is the same is not worth a parent, and nothing is built upon damage") {
+    const TempDir first, second;
+    dump_into(first, 1 << 20, std::nullopt, {{process(1), {{0x1000, page('a') + page('b') + page('c')}}}});
+    dump_into(second, 1 << 20, Parent::load(first.path(), records_of(first)),
+              {{process(1), {{0x1000, page('a') + page('x') + page('y') + page('z') + page('u')}}}});
+    REQUIRE(flags_of(second, "pagemap-1.img") == "1+5wl ");
+    REQUIRE_FALSE(std::filesystem::exists(second / "parent"));
+
+    const FileRecords sealed = records_of(first);
+    REQUIRE(Parent::load(first.path(), sealed));
+    for (const char* name : {"hashes-1.img", "pagemap-1.img"}) {
+        const std::string whole = test::read(first / name);
+        for (const std::string& broken : {whole.substr(1), std::string("x") + whole.substr(1)}) {
+            test::write(first / name, broken);
+            REQUIRE(test::error_of([&] { (void)Parent::load(first.path(), sealed); }).kind() == Kind::damaged);
+            // Even where its records are of what is there now, it makes no sense, or knows another page.
+            if (std::string(name) == "pagemap-1.img")
+                REQUIRE(test::error_of([&] { (void)Parent::load(first.path(), records_of(first)); }).kind() ==
+                        Kind::damaged);
+        }
+        test::write(first / name, whole);
+    }
+    test::write(first / "pages-1.img", page('a'));
+    REQUIRE(test::error_of([&] { (void)Parent::load(first.path(), sealed); }).kind() == Kind::damaged);
+    std::filesystem::remove(first / "pages-1.img");
+    REQUIRE(test::error_of([&] { (void)Parent::load(first.path(), sealed); }).kind() == Kind::damaged);
+    std::filesystem::remove(first / "hashes-1.img");
+    REQUIRE_FALSE(Parent::load(first.path(), records_of(first)));  // pages that CRIU wrote itself
 }
 
 TEST_CASE("a conversation that breaks off is an error") {

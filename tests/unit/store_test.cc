@@ -20,7 +20,7 @@ void make_sealed(const Location& location, const std::string& created) {
     Partial partial = Partial::begin(location);
     Manifest manifest;
     manifest.created = created;
-    partial.seal(manifest, test::nothing_interrupts());
+    partial.seal(manifest, {}, test::nothing_interrupts());
 }
 
 TEST_CASE("a store that is not there holds nothing") {

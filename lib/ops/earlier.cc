@@ -1,0 +1,59 @@
+#include "lib/ops/earlier.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "lib/pages/names.h"
+
+namespace stasis::ops {
+namespace {
+
+/// The records below a folder of the checkpoint, relative to it.
+FileRecords records_below(const store::Manifest& manifest, std::string_view prefix) {
+    FileRecords records;
+    for (const auto& [path, record] : manifest.files)
+        if (path.starts_with(prefix)) records[path.substr(prefix.size())] = record;
+    return records;
+}
+
+}  // namespace
+
+Earlier::Earlier(const Context& context, const Target& target)
+    : store_(context.store), entries_(context.store.list(target.runtime(), target.container)) {
+    std::erase_if(entries_, [](const store::Entry& entry) { return !entry.found.manifest; });
+    std::reverse(entries_.begin(), entries_.end());
+}
+
+std::optional<Earlier::Lent<fs::Parent>> Earlier::rootfs(const fs::RootfsPlan& plan) const {
+    for (const store::Entry& entry : entries_) {
+        const store::Manifest& manifest = *entry.found.manifest;
+        if (manifest.rootfs.source != plan.source || manifest.rootfs.backend != to_string(plan.backend)) continue;
+        return Lent<fs::Parent>{entry.checkpoint, {folders(entry).rootfs(), records_below(manifest, "rootfs/")}};
+    }
+    return std::nullopt;
+}
+
+std::optional<Earlier::Lent<pages::Parent>> Earlier::memory() const {
+    for (const store::Entry& entry : entries_) {
+        const FileRecords images = records_below(*entry.found.manifest, "images/");
+        if (std::none_of(images.begin(), images.end(),
+                         [](const auto& file) { return pages::is_hashes_image(file.first); }))
+            continue;
+        auto parent = pages::Parent::load(folders(entry).images(), images);
+        if (!parent) return std::nullopt;
+        return Lent<pages::Parent>{entry.checkpoint, std::move(*parent)};
+    }
+    return std::nullopt;
+}
+
+const store::Entry* Earlier::stop() const {
+    for (const store::Entry& entry : entries_)
+        if (entry.found.manifest->kind == "stop") return &entry;
+    return nullptr;
+}
+
+store::Folders Earlier::folders(const store::Entry& entry) const {
+    return {store_.location(entry.runtime, entry.container, entry.checkpoint).path()};
+}
+
+}  // namespace stasis::ops

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/fs/rootfs.h"
+#include "lib/store/manifest.h"
+
+namespace stasis::ops {
+
+/// Trees that are kept beside the memory: the root file system and, when asked, volumes.
+class FileCapture {
+  public:
+    void add_rootfs(fs::RootfsPlan plan, const sys::Path& to, std::optional<fs::Parent> parent, int lock_fd);
+    void add_volume(const store::Volume& volume, const sys::Path& folder, int lock_fd);
+    /// Ends copying that is still going on.
+    void stop();
+
+    void start_first_pass();
+    void finish_first_pass(sys::Interrupts& interrupts);
+    /// While the target stands still; `written` are the files, seen from its root, that it may be writing to.
+    void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts);
+
+    /// Bytes that cost no space because an earlier checkpoint has them.
+    std::uint64_t shared_bytes() const { return rootfs_ ? rootfs_->shared_bytes() : 0; }
+    /// Everything that was kept, into the manifest.
+    void describe(store::Manifest& manifest, sys::Interrupts& interrupts) const;
+
+  private:
+    std::optional<fs::RootfsCapture> rootfs_;
+    std::vector<std::pair<store::Volume, fs::TreeCopy>> volumes_;
+};
+
+}  // namespace stasis::ops

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "lib/base/file_record.h"
+#include "lib/pages/hash.h"
+#include "lib/pages/names.h"
+#include "lib/sys/file.h"
+
+namespace stasis::pages {
+
+/// The memory of an earlier checkpoint: pages that are the same need not be written again.
+///
+/// CRIU looks for pages that have kInParent in the folder `parent` below the images (4.2.1, criu/image.c:
+/// open_parent(), which takes a folder as well as a link). Here that folder holds hard links to the earlier images, so
+/// that every checkpoint is whole by itself, whatever becomes of the others.
+class Parent {
+  public:
+    /// The images of a sealed checkpoint, with its records of them (paths relative to `images`). Nothing where they
+    /// can't be used: pages that CRIU wrote itself have no hashes, and a chain of kMostInChain is long enough, for a
+    /// restore goes through all of it. Throws Kind::damaged where they are not as recorded, of pages only their number.
+    static std::optional<Parent> load(const sys::Path& images, const FileRecords& records);
+
+    /// The hashes of the pages that follow each other from this address on; empty where there is none at it.
+    std::span<const Hash> from(const ImageId& id, std::uint64_t address) const;
+
+    /// Creates the folder `parent` below new images. Throws system_error where the file system has no room, or no
+    /// hard links.
+    void link_into(const sys::Path& images) const;
+
+    /// What link_into() made, relative to the new images.
+    FileRecords records() const;
+
+    static constexpr std::size_t kMostInChain = 10;
+    static constexpr const char* kFolder = "parent";
+
+  private:
+    struct Run {
+        std::uint64_t address;
+        std::span<const Hash> hashes;
+    };
+    using Runs = std::map<ImageId, std::vector<Run>>;  // by address
+
+    static std::span<const Hash> from(const Runs& runs, const ImageId& id, std::uint64_t address);
+    Runs load_level(const sys::Path& images, std::size_t depth);
+
+    sys::Path images_;
+    FileRecords records_;  ///< of files with memory
+    std::vector<std::vector<Hash>> hashes_;
+    Runs runs_;
+};
+
+}  // namespace stasis::pages
