@@ -43,7 +43,10 @@ check_eq "$(json 'sorted(d)')" \
     "['buffer_bytes', 'bytes_written', 'checkpoint', 'criu_frozen_us', 'freeze_us', 'kind', 'options', 'parent', 'path', 'target', 'total_us', 'warnings']" "keys"
 check_eq "$(json '[d["target"], d["checkpoint"], d["kind"], d["path"], d["criu_frozen_us"]]')" \
     "['pid:$T', 'second', 'snapshot', '$STORE/pid/$T/second', 2222]" "values"
-check_eq "$(json '0 < d["freeze_us"] < d["total_us"] and d["bytes_written"] > 9000')" True "measures"
+check_eq "$(json '0 < d["freeze_us"] < d["total_us"]')" True "measures"
+check_eq "$(json 'd["parent"] != "" and 0 < d["bytes_written"] < 9000')" True "unchanged memory is shared"
+works stasis --json snapshot "pid:$T" third --full
+check_eq "$(json 'd["parent"] == "" and d["bytes_written"] > 9000')" True "all memory"
 check_eq "$(json 'all(sorted(o) == ["key", "reason", "value"] and o["reason"] for o in d["options"])')" True "options"
 works stasis snapshot "pid:$T" third --explain
 check_has "$OUT" "  --tcp-established"
