@@ -45,7 +45,7 @@ check_eq "$(json '[d["target"], d["checkpoint"], d["kind"], d["path"], d["criu_f
     "['pid:$T', 'second', 'snapshot', '$STORE/pid/$T/second', 2222]" "values"
 check_eq "$(json '0 < d["freeze_us"] < d["total_us"]')" True "measures"
 check_eq "$(json 'd["parent"] != "" and 0 < d["bytes_written"] < 9000')" True "unchanged memory is shared"
-works stasis --json snapshot "pid:$T" third --full
+works stasis --json snapshot "pid:$T" whole --full
 check_eq "$(json 'd["parent"] == "" and d["bytes_written"] > 9000')" True "all memory"
 check_eq "$(json 'all(sorted(o) == ["key", "reason", "value"] and o["reason"] for o in d["options"])')" True "options"
 works stasis snapshot "pid:$T" third --explain
