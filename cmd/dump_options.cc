@@ -75,6 +75,12 @@ void add_dump_options(CLI::App& command, ops::DumpRequest& request, bool& explai
                     "half of what is available; 0: CRIU writes it)")
         ->transform(CLI::AsSizeValue(false))
         ->type_name("SIZE");
+    command
+        .add_option_function<std::string>(
+            "--compress", [&request](const std::string& text) { request.compression = pages::compression_from(text); },
+            "Compress its memory: none, lz4, zstd, or zstd with a level")
+        ->default_str("none")
+        ->type_name("none|lz4|zstd[:LEVEL]");
     command.add_flag("--full", request.full, "Write all memory, also what has not changed since the last checkpoint");
     command.add_flag("--explain", explain, "Print each CRIU option that was chosen, and why");
 }

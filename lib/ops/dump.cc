@@ -255,12 +255,19 @@ class Dump {
         const std::optional<pages::Layout> layout = pages::layout_of(found.criu->version);
         const std::uint64_t expected = found.seen.memory_bytes;
         const std::uint64_t limit = request_.buffer.value_or(proc::available_memory() / 2);
-        if (!layout || limit == 0) return;
-        std::optional<pages::Parent> parent = parent_memory();
-        if (!parent && request_.kind == DumpKind::stop) return;
+        if (!layout || limit == 0) {
+            if (request_.compression.codec != pages::Codec::none)
+                context_.progress.warn(limit == 0 ? "without a buffer its memory is not compressed"
+                                                  : "its memory is not compressed: stasis does not know how CRIU " +
+                                                        found.criu->version.text() + " hands it over");
+            return;
+        }
+        pages::Savings savings{parent_memory(), request_.compression};
+        const bool saves = savings.parent || savings.compression.codec != pages::Codec::none;
+        if (!saves && request_.kind == DumpKind::stop) return;
         try {
             receiver_.emplace(folders.images(), *layout, expected,
-                              std::max(kLeast, std::min(limit, expected + expected / 8 + kSpare)), std::move(parent));
+                              std::max(kLeast, std::min(limit, expected + expected / 8 + kSpare)), std::move(savings));
         } catch (const std::exception& error) {
             manifest_.parent.clear();
             context_.progress.warn(

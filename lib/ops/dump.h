@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/ops/examine.h"
+#include "lib/pages/codec.h"
 
 namespace stasis::ops {
 
@@ -18,7 +19,8 @@ struct DumpRequest {
     /// Memory of the target that is held before it is compared and written: at most so many bytes, by default half of
     /// what is available. 0: CRIU writes it, and all of it.
     std::optional<std::uint64_t> buffer;
-    bool full = false;             ///< all memory is written, whatever an earlier checkpoint has of it
+    bool full = false;  ///< all memory is written, whatever an earlier checkpoint has of it
+    pages::Compression compression;
     bool ignore_blockers = false;  ///< dump although the look says that it can't work
 };
 

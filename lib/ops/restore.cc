@@ -12,6 +12,7 @@
 #include "lib/ops/find.h"
 #include "lib/ops/fit.h"
 #include "lib/ops/network_lock.h"
+#include "lib/ops/plain_images.h"
 #include "lib/proc/orphans.h"
 
 namespace stasis::ops {
@@ -45,6 +46,8 @@ class Restore {
             verify_or_throw(context_, choice_);
         }
         refuse_misfit();
+        const PlainImages images(target_, choice_.location, context_.interrupts);
+        plan_.images = images.path();
         context_.interrupts.check();
         unlock_interrupted();
 

@@ -1,9 +1,6 @@
 #include "lib/pages/images.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <future>
 
 #include "lib/base/error.h"
 
@@ -27,56 +24,9 @@ void append(std::vector<Entry>& entries, const Entry& entry) {
 
 }  // namespace
 
-/// Writes one `pages-N.img`.
-class Images::Writer {
-  public:
-    Writer(const sys::Path& file, Image& image, Arena& arena, const std::function<void()>& check)
-        : file_(file),
-          fd_(sys::open_path(file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, kImageMode)),
-          image_(image),
-          arena_(arena),
-          check_(check) {}
-
-    /// These bytes of the arena, which are no longer needed then.
-    void write(std::size_t offset, std::size_t length) {
-        constexpr std::size_t kAtOnce = 16 << 20;
-        for (std::size_t done = 0; done < length; done += kAtOnce) {
-            check_();
-            const std::span<const std::byte> bytes = arena_.at(offset + done, std::min(kAtOnce, length - done));
-            const std::string_view text = text_of(bytes);
-            // A thread costs more than the checksum of a few pages.
-            const auto policy = text.size() == kAtOnce ? std::launch::async : std::launch::deferred;
-            const std::future<void> recorded = std::async(policy, [&] { image_.pages.add(text); });
-            sys::write_all(fd_.get(), text, file_.native());
-            recorded.wait();
-            if (text.size() == kAtOnce) arena_.release(offset + done, text.size());
-            start_writing_back(text.size());
-        }
-    }
-
-  private:
-    /// The disk shall not wait for the end.
-    void start_writing_back(std::size_t written) {
-        constexpr std::size_t kWorthIt = 64 << 20;
-        pending_ += written;
-        if (pending_ < kWorthIt) return;
-        (void)::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-        pending_ = 0;
-    }
-
-    const sys::Path& file_;
-    sys::UniqueFd fd_;
-    Image& image_;
-    Arena& arena_;
-    const std::function<void()>& check_;
-    std::size_t pending_ = 0;
-};
-
 void Images::open(const ImageId& id) {
-    Image image;
-    image.id = id;
-    image.pagemap.pages_id = static_cast<std::uint32_t>(images_.size() + 1);
-    images_.push_back(std::move(image));
+    const auto pages_id = static_cast<std::uint32_t>(images_.size() + 1);
+    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_)});
 }
 
 void Images::add(const Header& header) {
@@ -129,37 +79,47 @@ void Images::write_pages(Arena& arena, const std::function<void()>& check) {
     if (!is_parent_settled_) settle_parent(unchanged);
     if (!parent_) unchanged.assign(hashes.size(), false);
     for (Image& image : images_) {
-        const sys::Path file = folder_ / pages_name(image.pagemap.pages_id);
-        Writer writer(file, image, arena, check);
-        for (const Piece& piece : image.in_arena) {
-            const std::size_t first = piece.offset / kPageSize;
-            for (std::size_t page = 0; page < piece.entry.pages;) {
-                const bool is_unchanged = unchanged[first + page];
-                std::size_t end = page + 1;
-                while (end < piece.entry.pages && unchanged[first + end] == is_unchanged) ++end;
-                const std::uint32_t flags =
-                    is_unchanged ? (piece.entry.flags & ~kPresent) | kInParent : piece.entry.flags;
-                append(image.pagemap.entries, {piece.entry.address + page * kPageSize, end - page, flags});
-                if (!is_unchanged) {
-                    writer.write((first + page) * kPageSize, (end - page) * kPageSize);
-                    image.hashes.insert(image.hashes.end(), hashes.begin() + static_cast<std::ptrdiff_t>(first + page),
-                                        hashes.begin() + static_cast<std::ptrdiff_t>(first + end));
-                }
-                page = end;
-            }
-        }
+        image.pages.open();
+        for (const Piece& piece : image.in_arena) write_piece(image, piece, hashes, unchanged, arena, check);
+        image.pages.close();
         image.in_arena.clear();
     }
     arena.reset();
 }
 
+/// In runs of pages that are all to be written, or all known.
+void Images::write_piece(Image& image, const Piece& piece, const std::vector<Hash>& hashes,
+                         const std::vector<bool>& unchanged, Arena& arena, const std::function<void()>& check) {
+    constexpr std::size_t kMost = (16 << 20) / kPageSize;
+    const std::size_t first = piece.offset / kPageSize;
+    for (std::size_t page = 0; page < piece.entry.pages;) {
+        const bool is_unchanged = unchanged[first + page];
+        std::size_t end = page + 1;
+        while (end < piece.entry.pages && end - page < kMost && unchanged[first + end] == is_unchanged) ++end;
+        const std::uint32_t flags = is_unchanged ? (piece.entry.flags & ~kPresent) | kInParent : piece.entry.flags;
+        append(image.pagemap.entries, {piece.entry.address + page * kPageSize, end - page, flags});
+        if (!is_unchanged) {
+            check();
+            const std::size_t offset = (first + page) * kPageSize;
+            const std::size_t length = (end - page) * kPageSize;
+            image.pages.append(arena.at(offset, length));
+            image.hashes.insert(image.hashes.end(), hashes.begin() + static_cast<std::ptrdiff_t>(first + page),
+                                hashes.begin() + static_cast<std::ptrdiff_t>(first + end));
+            // Huge pages are not torn apart for less.
+            if (end - page == kMost) arena.release(offset, length);
+        }
+        page = end;
+    }
+}
+
 void Images::write_pagemaps() {
     if (parent_) records_ = parent_->records();
-    for (const Image& image : images_) {
+    for (Image& image : images_) {
+        image.pages.finish();
         write_pagemap(folder_ / pagemap_name(image.id), image.pagemap, layout_.wide_counts);
         sys::write_new_file(folder_ / hashes_name(image.pagemap.pages_id),
                             text_of(std::as_bytes(std::span(image.hashes))), kImageMode);
-        records_[pages_name(image.pagemap.pages_id)] = image.pages.record();
+        records_[image.pages.name()] = image.pages.record();
     }
 }
 

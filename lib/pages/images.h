@@ -8,20 +8,29 @@
 #include "lib/pages/arena.h"
 #include "lib/pages/names.h"
 #include "lib/pages/pagemap.h"
+#include "lib/pages/pages_file.h"
 #include "lib/pages/parent.h"
 #include "lib/pages/protocol.h"
-#include "lib/sys/checksum.h"
 #include "lib/sys/file.h"
 
 namespace stasis::pages {
+
+/// What makes memory images smaller.
+struct Savings {
+    std::optional<Parent> parent;
+    Compression compression;
+};
 
 /// The memory images of a dump as CRIU writes them itself: `pagemap-PID.img` and `pagemap-shmem-ID.img` with the
 /// addresses, and a `pages-N.img` each with what is there (4.2.1, criu/page-xfer.c); and a `hashes-N.img`, by which
 /// a later dump knows what has not changed. With a parent, only what differs from it is written.
 class Images {
   public:
-    Images(sys::Path folder, Layout layout, std::optional<Parent> parent)
-        : folder_(std::move(folder)), layout_(layout), parent_(std::move(parent)) {}
+    Images(sys::Path folder, Layout layout, Savings savings)
+        : folder_(std::move(folder)),
+          layout_(layout),
+          compression_(savings.compression),
+          parent_(std::move(savings.parent)) {}
 
     /// What is added from here on belongs to this image.
     void open(const ImageId& id);
@@ -49,15 +58,17 @@ class Images {
         Pagemap pagemap;
         std::vector<Piece> in_arena;
         std::vector<Hash> hashes;  ///< of the pages that were written
-        sys::Recorder pages;
+        PagesFile pages;
     };
-    class Writer;
 
     std::vector<bool> find_unchanged(const std::vector<Hash>& hashes) const;
+    void write_piece(Image& image, const Piece& piece, const std::vector<Hash>& hashes,
+                     const std::vector<bool>& unchanged, Arena& arena, const std::function<void()>& check);
     void settle_parent(const std::vector<bool>& unchanged);
 
     sys::Path folder_;
     Layout layout_;
+    Compression compression_;
     std::optional<Parent> parent_;
     bool is_parent_settled_ = false;
     std::vector<Image> images_;

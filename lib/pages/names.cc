@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "lib/pages/codec.h"
+
 namespace stasis::pages {
 namespace {
 
@@ -41,7 +43,10 @@ std::optional<ImageId> parse_pagemap_name(const std::string& name) {
 
 std::string pages_name(std::uint32_t pages_id) { return name_of(kPages, pages_id); }
 
-bool is_pages_image(const std::string& name) { return number_in(name, kPages).has_value(); }
+bool is_pages_image(const std::string& name) {
+    const std::size_t suffix = suffix_of(codec_of(name)).size();
+    return number_in(std::string_view(name).substr(0, name.size() - suffix), kPages).has_value();
+}
 
 std::string hashes_name(std::uint32_t pages_id) { return name_of(kHashes, pages_id); }
 

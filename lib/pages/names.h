@@ -23,6 +23,7 @@ std::optional<ImageId> parse_pagemap_name(const std::string& name);
 
 /// `pages-<n>.img`, which a pagemap names.
 std::string pages_name(std::uint32_t pages_id);
+/// Compressed ones as well.
 bool is_pages_image(const std::string& name);
 
 /// `hashes-<n>.img`: ours, a Hash for each page of `pages-<n>.img`.

@@ -13,11 +13,10 @@
 
 namespace stasis::pages {
 
-Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity,
-                   std::optional<Parent> parent)
+Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity, Savings savings)
     : layout_(layout),
       arena_(capacity),
-      images_(images, layout, std::move(parent)),
+      images_(images, layout, std::move(savings)),
       ready_(prefaulted_.get_future()),
       done_(served_.get_future()) {
     std::array<int, 2> ends{};

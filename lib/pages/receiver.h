@@ -19,8 +19,7 @@ namespace stasis::pages {
 class Receiver {
   public:
     /// Takes `expected` bytes of memory at once and `capacity` at most. Throws system_error.
-    Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity,
-             std::optional<Parent> parent = std::nullopt);
+    Receiver(const sys::Path& images, Layout layout, std::size_t expected, std::size_t capacity, Savings savings = {});
     Receiver(const Receiver&) = delete;
     Receiver& operator=(const Receiver&) = delete;
     /// Ends the conversation; a CRIU in the middle of it fails and rolls back.

@@ -18,6 +18,8 @@ constexpr mode_t kPrivate = 0700;
 /// the host. The private folder above keeps everyone else out.
 constexpr mode_t kSearchable = 0755;
 
+constexpr const char* kUnpacked = ".unpacked";
+
 std::string partial_name(const std::string& name) { return name + ".partial"; }
 
 bool is_there(const Path& path) {
@@ -65,6 +67,10 @@ Location plain_location(const Path& directory) {
 }
 
 Folders partial_folders(const Location& location) { return {location.folder / partial_name(location.name)}; }
+
+Path unpacked_folder(const Location& location) { return location.folder / ("." + location.name + kUnpacked); }
+
+bool is_unpacked_folder(const std::string& name) { return name.starts_with(".") && name.ends_with(kUnpacked); }
 
 std::string to_string(State state) {
     switch (state) {
@@ -213,6 +219,7 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
 }
 
 void remove(const Location& location) {
+    sys::remove_tree(unpacked_folder(location));
     const sys::UniqueFd folder = sys::open_path(location.folder, O_RDONLY | O_DIRECTORY);
     const std::string doomed = partial_name(location.name);
     if (is_there(location.path())) {

@@ -51,6 +51,10 @@ struct Folders {
 /// Where a checkpoint lies while it is made.
 Folders partial_folders(const Location& location);
 
+/// Where its images may be unpacked for a while; no checkpoint can have that name.
+Path unpacked_folder(const Location& location);
+bool is_unpacked_folder(const std::string& name);
+
 /// A checkpoint in the making: `<name>.partial`, locked by us for as long as it lives, so that
 /// readers can tell a running dump from the remains of one. Becomes `<name>` in one rename, or
 /// `failed-<time>` with nothing but its logs.

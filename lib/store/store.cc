@@ -130,7 +130,7 @@ std::vector<std::string> Store::runtimes_of(const std::string& container) const 
 void Store::clear_failures(const std::string& runtime, const std::string& container) const {
     const Path folder = container_folder(runtime, container);
     for (const std::string& name : sys::list_directory(folder))
-        if (is_remains_of_failure(name)) sys::remove_tree(folder / name);
+        if (is_remains_of_failure(name) || is_unpacked_folder(name)) sys::remove_tree(folder / name);
 }
 
 }  // namespace stasis::store

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/pages/codec.h"
+#include "lib/sys/checksum.h"
+#include "lib/sys/file.h"
+#include "lib/sys/interrupts.h"
+
+namespace stasis::pages {
+
+/// One frame of a compressed image.
+struct Frame {
+    std::uint32_t compressed = 0;  ///< bytes in the file
+    std::uint32_t plain = 0;       ///< bytes of memory
+};
+
+/// A `pages-N.img` in the making. Compressed ones consist of frames that can be decompressed by themselves, each of a
+/// MiB of memory, and a table of their sizes in the zstd project's seekable format (a skippable frame, which lz4 skips
+/// as well): `zstd -d` and `lz4 -d` read them.
+class PagesFile {
+  public:
+    /// Creates nothing yet; `path` is without the codec's suffix.
+    PagesFile(sys::Path path, Compression compression);
+
+    /// Adds memory at the end; open() before.
+    void append(std::span<const std::byte> bytes);
+    /// Opens it, and closes it again: there may be more of them than descriptors.
+    void open();
+    void close();
+    /// The last thing to do.
+    void finish();
+
+    std::string name() const { return path_.filename(); }
+    FileRecord record() const { return recorder_.record(); }
+
+  private:
+    void write(std::string_view text);
+    void write_frames(std::span<const std::byte> bytes);
+
+    sys::Path path_;
+    Compression compression_;
+    sys::UniqueFd fd_;
+    sys::Recorder recorder_;
+    std::vector<std::byte> pending_;  ///< less than a frame
+    std::vector<Frame> frames_;
+    std::size_t not_on_its_way_ = 0;  ///< bytes that the disk was not told of
+};
+
+/// How long the memory in a compressed image is. Throws Kind::damaged.
+std::uint64_t plain_size(const sys::Path& compressed);
+
+/// Writes the memory of a compressed image to a new file, on all cores. Throws Kind::damaged, or system_error.
+void decompress_file(const sys::Path& compressed, const sys::Path& plain, sys::Interrupts& interrupts);
+
+}  // namespace stasis::pages
