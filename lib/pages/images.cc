@@ -96,7 +96,8 @@ void Images::write_piece(Image& image, const Piece& piece, const std::vector<Has
         const bool is_unchanged = unchanged[first + page];
         std::size_t end = page + 1;
         while (end < piece.entry.pages && end - page < kMost && unchanged[first + end] == is_unchanged) ++end;
-        const std::uint32_t flags = is_unchanged ? (piece.entry.flags & ~kPresent) | kInParent : piece.entry.flags;
+        // Never with kLazy: CRIU's lazy-pages would wait for them for ever (4.2.1, criu/pagemap.c: read_parent_page()).
+        const std::uint32_t flags = is_unchanged ? kInParent : piece.entry.flags;
         append(image.pagemap.entries, {piece.entry.address + page * kPageSize, end - page, flags});
         if (!is_unchanged) {
             check();

@@ -184,9 +184,9 @@ TEST_CASE("pages that an earlier checkpoint has at the same place are not writte
                   {{process(10), {{0x1000, page('a') + page('B') + page('c') + page('n')}, {0x7000, page('d')}}},
                    {process(11), {{0x1000, page('a')}}},
                    {shared(7), {{0, page('s') + page('t')}}}});
-        REQUIRE(flags_of(second, "pagemap-10.img") == "1+1pl 2+1wl 3+1pl 4+1wl 7+1wl ");
+        REQUIRE(flags_of(second, "pagemap-10.img") == "1+1p 2+1wl 3+1p 4+1wl 7+1wl ");
         REQUIRE(flags_of(second, "pagemap-11.img") == "1+1wl ");
-        REQUIRE(flags_of(second, "pagemap-shmem-7.img") == "0+2pl ");
+        REQUIRE(flags_of(second, "pagemap-shmem-7.img") == "0+2p ");
         REQUIRE(test::read(second / "pages-1.img") == page('B') + page('n') + page('d'));
         REQUIRE(test::read(second / "hashes-1.img").size() == 3 * sizeof(Hash));
         REQUIRE(test::read(second / "parent" / "pages-1.img") == test::read(first / "pages-1.img"));
@@ -194,7 +194,7 @@ TEST_CASE("pages that an earlier checkpoint has at the same place are not writte
         // What the second has not written it still knows; what it no longer has is gone.
         dump_into(third, capacity, Parent::load(second.path(), records_of(second)),
                   {{process(10), {{0x1000, page('a') + page('B') + page('c')}, {0x9000, page('d')}}}});
-        REQUIRE(flags_of(third, "pagemap-10.img") == "1+3pl 9+1wl ");
+        REQUIRE(flags_of(third, "pagemap-10.img") == "1+3p 9+1wl ");
         REQUIRE(std::filesystem::exists(third / "parent" / "parent" / "pages-1.img"));
     }
 }
