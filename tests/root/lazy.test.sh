@@ -181,7 +181,7 @@ for _ in 1 2; do
 done
 
 echo "== a task that waits for missing memory never sees what is there instead"
-for _ in 1 2 3; do
+for _ in 1 2 3 4 5; do # without the hold it wins this race only sometimes
     half_way STOP --replace --no-verify
     tell USR2
     wait_for 10 "its wait for memory" grep -q '^[SD]' <(cut -d' ' -f3 "/proc/$(target_pid)/stat")
@@ -190,4 +190,76 @@ for _ in 1 2 3; do
     is_gone || fail "it lives on without its memory"
     check_eq "$(<"$STATUS")" "work=0 wrong=0" "what it saw"
 done
+assert_no_leftovers
+
+echo "== several tasks: one ends while its memory is on the way, the others get theirs"
+ID=$(unique_id several) TARGET=runc:$ID
+status_bundle memory /status 300
+bundle_args "$BUNDLE" /bin/sh -c '/bin/memory /other 300 & /bin/memory /status 300 & wait; wait'
+start_container "$ID" "$BUNDLE"
+wait_for 30 "both" test -s "$STATUS" -a -s "$BUNDLE/rootfs/other"
+SUM=$(status_field sum)
+# By their pids inside, which they keep: their command lines are in memory that is not there half way.
+inside() { awk '/^NSpid:/ { print $NF }' "/proc/$1/status"; }
+pid_inside() { # NUMBER
+    local pid
+    for pid in $(container_tasks "$ID"); do if [ "$(inside "$pid")" = "$1" ]; then echo "$pid"; fi; done
+}
+FIRST=$(inside "$(pgrep -P "$(target_pid)" -f '^/bin/memory /other')")
+SECOND=$(inside "$(pgrep -P "$(target_pid)" -f '^/bin/memory /status')")
+stop_target
+half_way STOP --replace --no-verify
+kill -KILL "$(pid_inside "$FIRST")"
+MEMORY=$(pid_inside "$SECOND")
+kill -CONT "$LOADER"
+restore_result 0
+target_pid() { echo "$MEMORY"; }
+check_eq "$(sum)" "$SUM" "the checksum of the other task"
+
+echo "== where there is no userfaultfd, all memory comes first, and a warning says why"
+# without_userfaultfd COMMAND...: a filter of system calls says ENOSYS, as a kernel without it does.
+without_userfaultfd() {
+    "$PYTHON" - "$@" <<'PYTHON'
+import ctypes, os, platform, struct, sys
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ENOSYS = 38, 22, 2, 38
+number = {"x86_64": 323, "aarch64": 282}[platform.machine()]
+program = b"".join(struct.pack("HBBI", *line) for line in [
+    (0x20, 0, 0, 0),                      # load the number of the call
+    (0x15, 0, 1, number),                 # userfaultfd?
+    (0x06, 0, 0, 0x00050000 | ENOSYS),    # fails
+    (0x06, 0, 0, 0x7fff0000)])            # all others work
+libc = ctypes.CDLL(None, use_errno=True)
+code = ctypes.create_string_buffer(program)
+filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter):
+    sys.exit("no filter")
+os.execvp(sys.argv[1], sys.argv[1:])
+PYTHON
+}
+ID='' STATUS=$WORK/without
+in_background setsid "$(target memory)" "$STATUS" 16
+TARGET=pid:$BACKGROUND
+target_pid() { echo "${TARGET#pid:}"; }
+wait_for 30 "the status of $TARGET" test -s "$STATUS"
+SUM=$(sum)
+stop_target
+expect_exit 0 without_userfaultfd "$STASIS" --store "$STASIS_STORE" --json restore "$TARGET" --lazy
+track_pid "${TARGET#pid:}"
+check_eq "$(json 'd["lazy"]')" False "restored lazily"
+[[ $ERR == *"warning: it can't be restored lazily: the kernel gives no userfaultfd (Function not implemented)"* ]] ||
+    fail "it says: $ERR"
+check_eq "$(sum)" "$SUM" "the checksum"
+
+echo "== nor where the container's user namespace has no right to it"
+if [ "$(cat /proc/sys/vm/unprivileged_userfaultfd)" = 0 ]; then
+    ID=$(unique_id mapped) TARGET=runc:$ID
+    status_bundle counter /data/status
+    STATUS=$BUNDLE/rootfs/data/status
+    bundle_mapped_ids "$BUNDLE" 0
+    status_start
+    stop_target
+    expect_exit 0 stasis --json restore "$TARGET" --lazy
+    check_eq "$(json 'd["lazy"], len(d["warnings"])')" "(False, 1)" "restored lazily, warnings"
+    [[ $ERR == *"vm.unprivileged_userfaultfd=0"* ]] || fail "it says: $ERR"
+fi
 assert_no_leftovers
