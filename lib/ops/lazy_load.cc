@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "lib/base/error.h"
 #include "lib/criu/log.h"
 
 namespace stasis::ops {
@@ -23,7 +22,10 @@ std::uint64_t bytes_of_pages(const Path& images) {
 
 LazyLoad::LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, int lock_fd)
     : images_(plan.images), pages_(criu, plan.images, plan.logs, plan.log_name + ".lazy", {lock_fd}) {
-    pages_.supervise([this] { orphans_.kill_all(); });
+    pages_.supervise([this] {
+        lost_ = true;
+        orphans_.kill_all();
+    });
 }
 
 LazyLoad::~LazyLoad() {
@@ -48,13 +50,23 @@ void LazyLoad::finish(Context& context) {
     finished_ = ended->ok();
     if (finished_) return;
     orphans_.end_all();
-    Error error(Kind::target_changed,
-                "the rest of the target's memory can't be brought, so it was killed: `criu "
-                "lazy-pages` ended with " +
-                    ended->describe());
+    Error error(Kind::target_changed, "the rest of the target's memory can't be brought, so it was killed");
+    explain_end(error, *ended);
+    throw error;
+}
+
+void LazyLoad::explain(Error& error) {
+    constexpr auto kKillingTime = std::chrono::seconds(10);
+    if (!lost_) return;
+    const std::optional<sys::WaitStatus> ended = pages_.wait(kKillingTime);
+    if (ended) explain_end(error.details({}).kind(Kind::target_changed), *ended);
+}
+
+void LazyLoad::explain_end(Error& error, const sys::WaitStatus& ended) const {
     error.log(pages_.log());
-    if (!ended->signal) criu::explain(error, pages_.log());
-    throw error.hint("restore it again, without --lazy");
+    if (!ended.signal) criu::explain(error, pages_.log());
+    error.cause("`criu lazy-pages`, which brings the memory, ended with " + ended.describe())
+        .hint("restore it again, without --lazy");
 }
 
 }  // namespace stasis::ops

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+
+#include "lib/base/error.h"
 #include "lib/criu/lazy_pages.h"
 #include "lib/ops/context.h"
 #include "lib/proc/orphans.h"
@@ -22,8 +25,15 @@ class LazyLoad {
     /// Throws Kind::target_changed where it can't be brought; the target is dead by then.
     void finish(Context& context);
 
+    /// The restore itself failed: names the cause where that was the end of what brings the memory.
+    void explain(Error& error);
+
   private:
+    /// What has become of the target, where it ended otherwise than done.
+    void explain_end(Error& error, const sys::WaitStatus& ended) const;
+
     Path images_;
+    std::atomic<bool> lost_ = false;  ///< what brings the memory is at its end, and was not done
     criu::LazyPages pages_;
     proc::Orphans orphans_;  ///< after pages_, which must not be taken for one
     bool finished_ = false;

@@ -144,19 +144,20 @@ class Restore {
         restore_files(uninterrupted);
         const std::unique_ptr<LazyLoad> load = request_.lazy ? prepare_lazy_load(lock_fd) : nullptr;
         context_.progress.step("restoring the processes");
-        const int pid = restore_processes();
+        const int pid = restore_processes(load.get());
         running_us_ = microseconds_between(began_, Clock::now());
         if (load) load->finish(context_);
         return pid;
     }
 
-    int restore_processes() {
+    int restore_processes(LazyLoad* load) {
         try {
             return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid
                                                : restore_tree();
         } catch (Error& error) {
             // A CRIU that we ended ourselves did not fail.
             if (!context_.interrupts.pending()) criu::explain(error, plan_.logs / plan_.log_name);
+            if (load != nullptr) load->explain(error);
             throw error.context("cannot restore '" + target_.text() + "'");
         }
     }
