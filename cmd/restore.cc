@@ -18,11 +18,14 @@ int run_restore(const Globals& globals, const ops::RestoreRequest& request) {
                     {"checkpoint", report.checkpoint},
                     {"path", report.path.string()},
                     {"pid", report.pid},
+                    {"lazy", report.lazy},
+                    {"running_us", report.running_us},
                     {"total_us", report.total_us},
                     {"warnings", report.warnings}});
     else
-        print_text(fmt::format("{} restored from '{}' in {}, pid {}\n", report.target, report.checkpoint,
-                               human_time(report.total_us), report.pid));
+        print_text(fmt::format("{} restored from '{}' in {}{}, pid {}\n", report.target, report.checkpoint,
+                               human_time(report.total_us),
+                               report.lazy ? ", running after " + human_time(report.running_us) : "", report.pid));
     return kOk;
 }
 
@@ -36,6 +39,7 @@ void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
     command.add_option("--dir", request->directory, "Restore the checkpoint that lies in this directory")
         ->type_name("DIR");
     command.add_flag("--replace", request->replace, "Kill the target if it runs, once the checkpoint is verified");
+    command.add_flag("--lazy", request->lazy, "Let the target run at once; its memory follows");
     command.add_flag("!--no-verify", request->verify, "Do not read the whole checkpoint to verify it first");
     command
         .add_option("--console-socket", request->console_socket,

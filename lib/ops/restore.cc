@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "lib/base/error.h"
 #include "lib/criu/criu.h"
@@ -11,6 +12,7 @@
 #include "lib/fs/rootfs.h"
 #include "lib/ops/find.h"
 #include "lib/ops/fit.h"
+#include "lib/ops/lazy_load.h"
 #include "lib/ops/network_lock.h"
 #include "lib/ops/plain_images.h"
 #include "lib/proc/orphans.h"
@@ -30,7 +32,6 @@ class Restore {
     Restore(Context& context, const RestoreRequest& request) : context_(context), request_(request) {}
 
     RestoreReport run() {
-        const Clock::time_point began = Clock::now();
         target_ = resolve(context_, request_.target);
         const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
         choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
@@ -57,12 +58,14 @@ class Restore {
             target_.adapter->kill(target_.container);
         }
         try {
-            const int pid = bring_back();
+            const int pid = bring_back(lock.fd());
             return {target_.text(),
                     choice_.manifest.checkpoint,
                     choice_.location.path(),
                     pid,
-                    microseconds_between(began, Clock::now()),
+                    plan_.lazy,
+                    running_us_,
+                    microseconds_between(began_, Clock::now()),
                     warnings_};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
@@ -121,18 +124,43 @@ class Restore {
             unlock_network(network.get(), remains.logs() / "dump.log");
     }
 
-    int bring_back() {
+    /// Where the host can't, the memory comes first, as without --lazy.
+    std::unique_ptr<LazyLoad> prepare_lazy_load(int lock_fd) {
+        std::string obstacle = criu::lazy_obstacle(plan_.images);
+        std::unique_ptr<LazyLoad> load;
+        try {
+            if (obstacle.empty()) load = std::make_unique<LazyLoad>(criu_, plan_, lock_fd);
+        } catch (const Error& error) {
+            obstacle = error.message();
+        }
+        plan_.lazy = load != nullptr;
+        if (load) return load;
+        warnings_.push_back("it can't be restored lazily: " + obstacle + "; it runs once all its memory is in");
+        context_.progress.warn(warnings_.back());
+        return nullptr;
+    }
+
+    int bring_back(int lock_fd) {
         // The deadline and signals were looked at for the last time before the first change.
         sys::Interrupts uninterrupted = sys::Interrupts::none();
         context_.progress.step("putting the files back");
         restore_files(uninterrupted);
+        const std::unique_ptr<LazyLoad> load = request_.lazy ? prepare_lazy_load(lock_fd) : nullptr;
         context_.progress.step("restoring the processes");
+        const int pid = restore_processes(load.get());
+        running_us_ = microseconds_between(began_, Clock::now());
+        if (load) load->finish(context_);
+        return pid;
+    }
+
+    int restore_processes(LazyLoad* load) {
         try {
             return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid
                                                : restore_tree();
         } catch (Error& error) {
             // A CRIU that we ended ourselves did not fail.
             if (!context_.interrupts.pending()) criu::explain(error, plan_.logs / plan_.log_name);
+            if (load != nullptr) load->explain(error);
             throw error.context("cannot restore '" + target_.text() + "'");
         }
     }
@@ -166,6 +194,7 @@ class Restore {
         options.set_work_dir_fd(logs.get());
         options.set_log_file(plan_.log_name);
         options.set_log_level(kFullLog);
+        options.set_lazy_pages(plan_.lazy);
         criu::apply(choice_.manifest.criu_options, criu_.version, options);
         if (const std::string text = criu::configuration(choice_.manifest.criu_options); !text.empty()) {
             const Path file = plan_.logs / (plan_.log_name + ".conf");
@@ -184,10 +213,12 @@ class Restore {
 
     Context& context_;
     const RestoreRequest& request_;
+    const Clock::time_point began_ = Clock::now();
     Target target_;
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;
+    long long running_us_ = 0;
     std::vector<std::string> warnings_;
 };
 

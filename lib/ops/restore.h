@@ -13,6 +13,7 @@ struct RestoreRequest {
     std::optional<Path> directory;
     bool replace = false;  ///< kill what runs, once everything is verified
     bool verify = true;
+    bool lazy = false;  ///< run first, memory follows; where the host can't, all at once with a warning
     std::optional<Path> console_socket;
     std::vector<std::string> ignored_misfits;  ///< of ignorable_misfits(), or "all"
 };
@@ -22,7 +23,9 @@ struct RestoreReport {
     std::string checkpoint;
     Path path;
     int pid = 0;
-    long long total_us = 0;
+    bool lazy = false;         ///< was it?
+    long long running_us = 0;  ///< from the start of the command until the target ran
+    long long total_us = 0;    ///< until all its memory was in
     std::vector<std::string> warnings;
 };
 
@@ -30,7 +33,8 @@ struct RestoreReport {
 /// before anything is created, deleted or killed. The checkpoint is never consumed.
 /// Throws Kind::busy when the target runs (without `replace`), Kind::damaged when the checkpoint
 /// can't be trusted or doesn't fit this host, Kind::target_changed when the restore failed after
-/// the running target had been killed for it.
+/// the running target had been killed for it, or when a lazily restored target was killed because the rest of
+/// its memory could not be brought.
 RestoreReport restore(Context& context, const RestoreRequest& request);
 
 }  // namespace stasis::ops

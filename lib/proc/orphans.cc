@@ -9,22 +9,39 @@
 
 namespace stasis::proc {
 
-Orphans::Orphans() : before_(children_of(::getpid())) { (void)::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+Orphans::Orphans() : before_(children_of(::getpid())) {
+    (void)::prctl(PR_GET_CHILD_SUBREAPER, &was_reaper_);
+    (void)::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
 
-Orphans::~Orphans() { (void)::prctl(PR_SET_CHILD_SUBREAPER, 0); }
+Orphans::~Orphans() { (void)::prctl(PR_SET_CHILD_SUBREAPER, was_reaper_); }
+
+std::vector<Stat> Orphans::new_children() const {
+    std::vector<Stat> children = children_of(::getpid());
+    std::erase_if(children, [this](const Stat& child) {
+        return std::any_of(before_.begin(), before_.end(), [&](const Stat& old) { return old.id == child.id; });
+    });
+    return children;
+}
 
 void Orphans::end_all() const {
-    const auto is_new = [this](const Stat& child) {
-        return std::none_of(before_.begin(), before_.end(), [&](const Stat& old) { return old.id == child.id; });
-    };
     // The children of one that ends come to us in their turn.
-    for (;;) {
-        bool found = false;
-        for (const Stat& child : children_of(::getpid())) {
-            if (!is_new(child) || !kill_and_wait(child.id)) continue;
+    for (bool found = true; found;) {
+        found = false;
+        for (const Stat& child : new_children()) {
+            if (!kill_and_wait(child.id)) continue;
             found = ::waitpid(child.id.pid, nullptr, 0) == child.id.pid || found;
         }
-        if (!found) return;
+    }
+}
+
+void Orphans::kill_all() const {
+    // What they fork before they end is found by the next look.
+    for (bool found = true; found;) {
+        found = false;
+        for (const Stat& child : new_children())
+            for (const Stat& task : tree_of(child.id.pid, all_processes()))
+                if (is_alive(task.id)) found = kill_and_wait(task.id) || found;
     }
 }
 

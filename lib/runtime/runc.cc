@@ -290,6 +290,7 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
                                    "soft",
                                    "--tcp-established",
                                    "--file-locks"};
+    if (plan.lazy) words.emplace_back("--lazy-pages");
     if (plan.console_socket) words.insert(words.end(), {"--console-socket", plan.console_socket->string()});
     words.push_back(plan.name);
 

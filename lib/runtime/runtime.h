@@ -71,6 +71,7 @@ struct RestorePlan {
     std::string criu_configuration;  ///< what the dump's options mean for the restore
     Path criu;                       ///< the CRIU that the runtime must find
     std::optional<Path> console_socket;
+    bool lazy = false;  ///< the memory follows, from `criu lazy-pages`, whose socket is in `logs`
 };
 
 /// One runtime: finds its containers, describes them for a dump, brings them back.

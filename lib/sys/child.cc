@@ -46,6 +46,13 @@ std::vector<char*> c_strings(const std::vector<std::string>& strings) {
 
 }  // namespace
 
+WaitStatus WaitStatus::from(int status) {
+    WaitStatus result;
+    if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+    return result;
+}
+
 std::string WaitStatus::describe() const {
     if (exit_code) return "exit code " + std::to_string(*exit_code);
     if (signal) return "signal " + std::to_string(*signal) + " (" + strsignal(*signal) + ")";
@@ -70,14 +77,19 @@ Child Child::start(const Command& command) {
     }
     for (const auto& [ours, theirs] : command.descriptors) posix_spawn_file_actions_adddup2(&actions, ours, theirs);
 
-    sigset_t none;
+    sigset_t blocked;
     sigset_t all;
-    sigemptyset(&none);
+    sigemptyset(&blocked);
+    if (command.outlives_us)
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&blocked, number);
     sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &blocked);
     posix_spawnattr_setsigdefault(&attributes, &all);
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    if (command.own_process_group) flags |= POSIX_SPAWN_SETPGROUP;
+    if (command.outlives_us)
+        flags |= POSIX_SPAWN_SETSID;
+    else if (command.own_process_group)
+        flags |= POSIX_SPAWN_SETPGROUP;
     posix_spawnattr_setflags(&attributes, flags);
 
     const std::vector<std::string> environment = child_environment(command);
@@ -112,10 +124,7 @@ WaitStatus Child::wait() {
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     pid_ = -1;
-    WaitStatus result;
-    if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
-    if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
-    return result;
+    return WaitStatus::from(status);
 }
 
 UniqueFd memory_file(const char* name) {

@@ -19,6 +19,8 @@ struct WaitStatus {
     std::optional<int> exit_code;
     std::optional<int> signal;
 
+    /// Of what waitpid() said.
+    static WaitStatus from(int status);
     bool ok() const { return exit_code == 0; }
     /// "exit code 3" or "signal 9 (Killed)".
     std::string describe() const;
@@ -38,6 +40,8 @@ struct Command {
     /// Further descriptors: our number, the child's number.
     std::vector<std::pair<int, int>> descriptors;
     bool own_process_group = true;
+    /// A session of its own, and deaf to SIGINT, SIGTERM and SIGHUP: what must go on when we are ended.
+    bool outlives_us = false;
 };
 
 /// A running child; the destructor kills and reaps what was not waited for.

@@ -13,7 +13,7 @@ import report  # noqa: E402
 from containers import Container  # noqa: E402
 from engines import Criu, CriuAndRsync, Runc, Stasis  # noqa: E402
 
-OPERATIONS = ("snapshot", "stop", "restore")
+OPERATIONS = ("snapshot", "stop", "restore", "lazy restore")
 
 
 def positive(text):
@@ -58,9 +58,13 @@ def take_turn(engine):
     figures["snapshot"] = engine.snapshot()
     engine.clear()
     figures["stop"] = engine.stop()
-    figures["restore"], pid = engine.restore()
-    engine.container.check(pid)
-    engine.container.end(pid)
+    restores = {"restore": engine.restore}
+    if engine.lazily:
+        restores["lazy restore"] = engine.restore_lazily
+    for operation, restore in restores.items():
+        figures[operation], pid = restore()
+        engine.container.check(pid)
+        engine.container.end(pid)
     engine.clear()
     return figures
 

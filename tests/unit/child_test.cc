@@ -53,6 +53,18 @@ TEST_CASE("the end of a program is told apart") {
     REQUIRE(killed.describe() == "signal 9 (Killed)");
 }
 
+TEST_CASE("what outlives us has a session of its own and hears no signal that ends us") {
+    Command shell = command({"sh", "-c", "kill -TERM $$; kill -INT $$; kill -HUP $$; cut -d' ' -f1,6 /proc/$$/stat"});
+    shell.outlives_us = true;
+    std::istringstream said(run(shell).out);
+    int pid = 0;
+    int session = -1;
+    REQUIRE(said >> pid >> session);
+    REQUIRE(pid == session);
+    shell.outlives_us = false;
+    REQUIRE(run(shell).status.signal == SIGTERM);
+}
+
 TEST_CASE("output of any size is captured whole, both streams apart") {
     const RunResult result =
         run(command({"sh", "-c", "head -c 3000000 /dev/zero; head -c 2000000 /dev/zero >&2; exit 1"}));

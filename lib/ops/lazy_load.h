@@ -1,0 +1,42 @@
+#pragma once
+
+#include <atomic>
+
+#include "lib/base/error.h"
+#include "lib/criu/lazy_pages.h"
+#include "lib/ops/context.h"
+#include "lib/proc/orphans.h"
+#include "lib/runtime/runtime.h"
+
+namespace stasis::ops {
+
+/// The memory of one target that is restored lazily, from before its restore until all is in. Nothing of the target
+/// outlives it without its memory: what is not finished is killed, first the target, then what its memory comes from.
+class LazyLoad {
+  public:
+    /// Makes ready; the restore by `plan` may begin then. `lock_fd` is held until the memory is in, should we die
+    /// before. Throws Kind::failed; nothing has happened then.
+    LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, int lock_fd);
+    ~LazyLoad();
+    LazyLoad(const LazyLoad&) = delete;
+    LazyLoad& operator=(const LazyLoad&) = delete;
+
+    /// The target runs: waits until all its memory is in, even if interrupted, and says so then.
+    /// Throws Kind::target_changed where it can't be brought; the target is dead by then.
+    void finish(Context& context);
+
+    /// The restore itself failed: names the cause where that was the end of what brings the memory.
+    void explain(Error& error);
+
+  private:
+    /// What has become of the target, where it ended otherwise than done.
+    void explain_end(Error& error, const sys::WaitStatus& ended) const;
+
+    Path images_;
+    std::atomic<bool> lost_ = false;  ///< what brings the memory is at its end, and was not done
+    criu::LazyPages pages_;
+    proc::Orphans orphans_;  ///< after pages_, which must not be taken for one
+    bool finished_ = false;
+};
+
+}  // namespace stasis::ops
