@@ -21,8 +21,8 @@ snapshot() { # NAME ARG...
     echo "$*: $((BYTES >> 10)) KiB"
 }
 
-restores() { # NAME
-    expect_exit 0 stasis restore "runc:$ID" "$1" --replace
+restores() { # NAME ARG...
+    expect_exit 0 stasis restore "runc:$ID" "$@" --replace
     OUTSIDE_SURVIVES=false workload_verify "${PAST[$1]}"
     check_eq "$(unpacked)" "" "what was unpacked"
 }
@@ -43,6 +43,7 @@ snapshot chain2 --compress lz4
 snapshot chain3
 snapshot chain4 --compress zstd:19
 for name in chain4 chain3 chain2; do restores "$name"; done
+restores chain1 --lazy
 workload_work
 LAST=$(workload_state)
 expect_exit 0 stasis stateful-stop "runc:$ID" --compress lz4 --full

@@ -44,6 +44,9 @@ snapshot whole --full
 check_eq "$PARENT" "" "parent with --full"
 check_ge "$BYTES" $((160 << 20)) "bytes with --full"
 for name in first third small whole; do restores "$name"; done
+# The memory that follows, and what an earlier snapshot has of it, which comes first.
+stasis restore "runc:$ID" fourth --replace --lazy
+workload_verify "${PAST[fourth]}"
 
 echo "== a stop state shares as well"
 snapshot before
