@@ -16,7 +16,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 
 /// Adds to the last entry what follows it.
 void append(std::vector<Entry>& entries, const Entry& entry) {
-    if (!entries.empty() && entries.back().end() == entry.address && entries.back().flags == entry.flags)
+    if (!entries.empty() && entries.back().is_followed_by(entry))
         entries.back().pages += entry.pages;
     else
         entries.push_back(entry);
@@ -36,7 +36,12 @@ void Images::add(const Header& header) {
 
 void Images::extend(std::size_t offset, std::size_t length) {
     next_.pages = length / kPageSize;
-    images_.back().in_arena.push_back({next_, offset});
+    std::vector<Piece>& pieces = images_.back().in_arena;
+    // CRIU sends a MiB or so at a time of what may be one large stretch.
+    if (!pieces.empty() && pieces.back().is_followed_by(next_, offset))
+        pieces.back().entry.pages += next_.pages;
+    else
+        pieces.push_back({next_, offset});
     next_.address = next_.end();
 }
 

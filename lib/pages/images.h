@@ -52,6 +52,10 @@ class Images {
     struct Piece {
         Entry entry;
         std::size_t offset;  ///< in the arena
+
+        bool is_followed_by(const Entry& next, std::size_t next_offset) const {
+            return entry.is_followed_by(next) && offset + entry.pages * kPageSize == next_offset;
+        }
     };
     struct Image {
         ImageId id;

@@ -15,6 +15,7 @@ struct Entry {
     std::uint32_t flags = 0;  ///< kPresent: they are in the `pages-N.img`; kInParent: in an earlier one
 
     std::uint64_t end() const { return address + pages * kPageSize; }
+    bool is_followed_by(const Entry& next) const { return end() == next.address && flags == next.flags; }
 };
 
 /// A `pagemap-*.img` of CRIU: what its `pages-N.img` holds, in this order (4.2.1, images/pagemap.proto).

@@ -7,7 +7,10 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <future>
 #include <memory>
+#include <span>
+#include <utility>
 
 #include "lib/base/error.h"
 
@@ -21,17 +24,36 @@ std::string hexadecimal(XXH128_hash_t hash) {
     return text.data();
 }
 
+std::size_t size_of(int fd) {
+    struct stat info {};
+    return ::fstat(fd, &info) == 0 ? static_cast<std::size_t>(info.st_size) : 0;
+}
+
+std::size_t read_block(int fd, std::span<char> block, const std::string& name) {
+    for (;;) {
+        const ssize_t got = ::read(fd, block.data(), block.size());
+        if (got >= 0) return static_cast<std::size_t>(got);
+        if (errno != EINTR) throw system_error(errno, "read '" + name + "'");
+    }
+}
+
+/// Of a large file the next block is read while one is summed up.
 FileRecord record_of_file(int fd, const std::string& name) {
     constexpr std::size_t kBlock = 1 << 20;
+    constexpr std::size_t kLarge = 4 * kBlock;
+    const std::size_t size = size_of(fd) >= kLarge ? kLarge : kBlock;
+    const auto blocks = std::make_unique_for_overwrite<char[]>(2 * size);
+    std::span<char> current(blocks.get(), size);
+    std::span<char> next(blocks.get() + size, size);
     Recorder recorder;
-    const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
-    for (;;) {
-        const ssize_t got = ::read(fd, block.get(), kBlock);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw system_error(errno, "read '" + name + "'");
-        if (got == 0) return recorder.record();
-        recorder.add({block.get(), static_cast<std::size_t>(got)});
+    for (std::size_t got = read_block(fd, current, name); got > 0;) {
+        const auto policy = size == kLarge ? std::launch::async : std::launch::deferred;
+        std::future<std::size_t> reading = std::async(policy, [&] { return read_block(fd, next, name); });
+        recorder.add({current.data(), got});
+        got = reading.get();
+        std::swap(current, next);
     }
+    return recorder.record();
 }
 
 FileRecord record_of_link(int directory, const std::string& name) {

@@ -13,7 +13,7 @@ import report  # noqa: E402
 from containers import Container  # noqa: E402
 from engines import Criu, CriuAndRsync, Runc, Stasis  # noqa: E402
 
-OPERATIONS = ("snapshot", "stop", "restore", "lazy restore")
+OPERATIONS = ("snapshot", "second snapshot", "stop", "restore", "lazy restore")
 
 
 def positive(text):
@@ -31,6 +31,7 @@ def parse_arguments():
     parser.add_argument("--runc-root", required=True)
     parser.add_argument("--container", nargs=3, action="append", metavar=("LABEL", "NAME", "BUNDLE"), required=True,
                         help="the first is the tiny one, the second the large one")
+    parser.add_argument("--memory", type=positive, required=True, metavar="MIB", help="of the large one")
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()
@@ -50,18 +51,25 @@ def make_engines(arguments, container):
     return engines
 
 
-def take_turn(engine):
+def take_turn(engine, memory):
     """{operation: figures}, on a container started for it, so that all find the same."""
     engine.container.start()
     figures = {}
     measure.sync_ms()  # what others left to be written is not this one's affair
+    measure.warm(memory)
     figures["snapshot"] = engine.snapshot()
+    if engine.is_whole:
+        engine.container.work()
+        measure.warm(memory)
+        figures["second snapshot"] = engine.snapshot()
     engine.clear()
+    measure.warm(memory)
     figures["stop"] = engine.stop()
     restores = {"restore": engine.restore}
-    if engine.lazily:
+    if engine.is_whole:
         restores["lazy restore"] = engine.restore_lazily
     for operation, restore in restores.items():
+        measure.warm(memory)
         figures[operation], pid = restore()
         engine.container.check(pid)
         engine.container.end(pid)
@@ -86,13 +94,14 @@ def describe_machine(arguments):
 
 def measure_container(arguments, label, name, bundle):
     container = Container(arguments.runc_root, name, bundle)
+    warmed = 3 * arguments.memory << 20  # the container's, its images, and what a snapshot holds
     engines = make_engines(arguments, container)
     results = {operation: {engine.label: [] for engine in engines} for operation in OPERATIONS}
     for number in range(arguments.rounds + 1):
         print(f"{label}: {f'round {number} of {arguments.rounds}' if number else 'warming up'}", file=sys.stderr)
         first = number % len(engines)
         for engine in engines[first:] + engines[:first]:
-            for operation, figures in take_turn(engine).items():
+            for operation, figures in take_turn(engine, warmed).items():
                 if number > 0:
                     results[operation][engine.label].append(figures)
     return results

@@ -65,6 +65,12 @@ class Container:
             if before[key] != after[key]:
                 raise RuntimeError(f"{self.name} is not as it was: {key}={after[key]}, before {key}={before[key]}")
 
+    def work(self):
+        """Has it change something: `memory` a fiftieth of what it holds."""
+        before = self.status()["work"]
+        os.kill(self.pid(), signal.SIGUSR1)
+        self._wait_until(lambda: self.status()["work"] != before, "work")
+
     def _wait_until(self, true, what):
         limit = time.monotonic() + PATIENCE_S
         while not true():

@@ -30,7 +30,7 @@ def restore_figures(run):
 class Stasis:
     def __init__(self, program, store, container, label="stasis", options=()):
         self.label = label
-        self.lazily = not options  # its own file must be in the checkpoint, to be restored twice
+        self.is_whole = not options  # with its files, so that it can be restored twice
         self.container = container
         self.options = list(options)
         self.target = "runc:" + container.name
@@ -70,6 +70,8 @@ class Stasis:
         result = json.loads(run.output)
         figures = dump_figures(run, result["freeze_us"] / 1e3, result["criu_frozen_us"] / 1e3, result["path"])
         figures["peak_rss_bytes"] -= result["buffer_bytes"]
+        figures["written_bytes"] = result["bytes_written"]
+        figures["cpu_ms"] = run.cpu_ms
         return figures
 
     def _json(self, *words):
@@ -79,7 +81,7 @@ class Stasis:
 class Runc:
     """Leaves out what is in the network namespace (its default --empty-ns network), in dump and restore."""
     label = "runc"
-    lazily = False
+    is_whole = False
 
     def __init__(self, work, container, chosen):
         self.container = container
@@ -121,7 +123,7 @@ class Runc:
 
 class Criu:
     label = "bare criu"
-    lazily = False
+    is_whole = False
 
     def __init__(self, program, work, container, chosen):
         self.program = program

@@ -1,5 +1,5 @@
 // Holds random memory and can say its checksum. SIGUSR1 rewrites a part (work), SIGUSR2 reads all
-// of it again. usage: memory FILE MEGABYTES
+// of it again. usage: memory FILE MEGABYTES [PARTS]
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,11 +25,12 @@ static void fill(uint64_t *words, size_t count, uint64_t seed) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4) return 2;
   size_t bytes = strtoul(argv[2], NULL, 10) << 20, count = bytes / sizeof(uint64_t);
   uint64_t *words = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   uint64_t nonce;
-  if (words == MAP_FAILED || count == 0 || getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) return 1;
+  size_t parts = argc == 4 ? strtoul(argv[3], NULL, 10) : 16;
+  if (words == MAP_FAILED || count == 0 || parts == 0 || getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) return 1;
   nonce |= 1;
   fill(words, count, nonce);
 
@@ -51,8 +52,8 @@ int main(int argc, char **argv) {
     int signal_number;
     sigwait(&signals, &signal_number);
     if (signal_number == SIGUSR1) {
-      size_t part = count / 16;
-      fill(words + work % 16 * part, part, nonce + 2 * (work + 1));
+      size_t part = count / parts;
+      fill(words + work % parts * part, part, nonce + 2 * (work + 1));
       work++;
     }
     checks++;
