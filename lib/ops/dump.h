@@ -18,7 +18,8 @@ struct DumpRequest {
     /// Memory of a snapshot that is held while the target stands still, and written when it runs again: at most so
     /// many bytes, by default half of what is available. 0: CRIU writes it while the target stands still.
     std::optional<std::uint64_t> buffer;
-    bool ignore_blockers = false;  ///< dump although the look says that it can't work
+    bool ignore_blockers = false;    ///< dump although the look says that it can't work
+    bool restored_with_all = false;  ///< of a stop: restore_all() brings it back
 };
 
 struct DumpReport {

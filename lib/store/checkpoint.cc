@@ -207,6 +207,19 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
     return problems;
 }
 
+void note_restore(const Location& location, const LastRestore& restore) {
+    const Json note{{"worked", restore.worked}, {"time", restore.time}, {"boot_id", restore.boot_id}};
+    constexpr mode_t kOwnerOnly = 0600;
+    sys::write_file_atomically(Folders{location.path()}.last_restore(), note.dump(2) + "\n", kOwnerOnly);
+}
+
+std::optional<LastRestore> last_restore(const Location& location) {
+    const std::optional<std::string> text = sys::read_file_if_exists(Folders{location.path()}.last_restore());
+    const Json note = Json::parse(text.value_or(""), nullptr, false);
+    if (!note.is_object()) return std::nullopt;
+    return LastRestore{note.value("worked", false), note.value("time", ""), note.value("boot_id", "")};
+}
+
 void remove(const Location& location) {
     const sys::UniqueFd folder = sys::open_path(location.folder, O_RDONLY | O_DIRECTORY);
     const std::string doomed = partial_name(location.name);
