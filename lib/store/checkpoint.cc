@@ -215,9 +215,13 @@ void note_restore(const Location& location, const LastRestore& restore) {
 
 std::optional<LastRestore> last_restore(const Location& location) {
     const std::optional<std::string> text = sys::read_file_if_exists(Folders{location.path()}.last_restore());
-    const Json note = Json::parse(text.value_or(""), nullptr, false);
-    if (!note.is_object()) return std::nullopt;
-    return LastRestore{note.value("worked", false), note.value("time", ""), note.value("boot_id", "")};
+    if (!text) return std::nullopt;
+    try {
+        const Json note = Json::parse(*text);
+        return LastRestore{note.at("worked"), note.at("time"), note.at("boot_id")};
+    } catch (const nlohmann::json::exception&) {
+        return std::nullopt;
+    }
 }
 
 void remove(const Location& location) {
