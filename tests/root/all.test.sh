@@ -152,6 +152,28 @@ all_down web db cache
 container_runs "${ID[odd]}" || fail "odd was stopped"
 rc delete --force "${ID[odd]}"
 
+echo "== room for each of them, and not for all"
+expect_exit 0 stasis restore --all
+goes_on web db cache
+remember web db cache
+mkdir "$WORK/small"
+mount -t tmpfs -o size=40M,mode=0700 tmpfs "$WORK/small" # each needs 16 MiB and its memory
+REAL_STORE=$STASIS_STORE STASIS_STORE=$WORK/small/store
+expect_exit 1 stasis stateful-stop --all
+says "there is no room for the memory of 'runc:${ID[db]}' beside that of those before it"
+goes_on web db cache
+remember web db cache
+expect_exit 1 stasis stateful-stop --all --keep-going
+says "1 of 3 targets was not stopped"
+goes_on db
+all_down web cache
+expect_exit 0 stasis restore --all
+goes_on web cache
+STASIS_STORE=$REAL_STORE
+umount "$WORK/small"
+remember web db cache
+expect_exit 0 stasis stateful-stop --all
+
 echo "== one damaged checkpoint does not hold back the others"
 truncate -s 1 "$(find "$(newest_of cache)/images" -name 'core-*.img' | head -n 1)"
 sed -i 's/"kind"/"kinD"/' "$(newest_of db)/manifest.json"
