@@ -38,6 +38,7 @@ void add_list(CLI::App& parent, const Globals& globals, Run& run);
 void add_info(CLI::App& parent, const Globals& globals, Run& run);
 void add_verify(CLI::App& parent, const Globals& globals, Run& run);
 void add_delete(CLI::App& parent, const Globals& globals, Run& run);
+void add_prune(CLI::App& parent, const Globals& globals, Run& run);
 void add_bug_report(CLI::App& parent, const Globals& globals, Run& run);
 void add_completion(CLI::App& parent, const Globals& globals, Run& run);
 

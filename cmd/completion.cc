@@ -7,10 +7,14 @@
 namespace stasis {
 namespace {
 
+std::vector<const CLI::Option*> visible_options(const CLI::App& app) {
+    return app.get_options([](const CLI::Option* option) { return !option->get_group().empty(); });
+}
+
 /// Names for the shell, from the parser itself, so that completions can't drift from the commands.
 std::string option_names(const CLI::App& command) {
     std::string names;
-    for (const CLI::Option* option : command.get_options())
+    for (const CLI::Option* option : visible_options(command))
         for (const std::string& name : option->get_lnames()) names += (names.empty() ? "--" : " --") + name;
     return names;
 }
@@ -69,12 +73,12 @@ _stasis "$@"
 
 std::string fish_script(const CLI::App& app) {
     std::string text = "# fish completion for stasis\n";
-    for (const CLI::Option* option : app.get_options())
+    for (const CLI::Option* option : visible_options(app))
         for (const std::string& name : option->get_lnames()) text += fmt::format("complete -c stasis -l {}\n", name);
     for (const CLI::App* command : visible_commands(app)) {
         text += fmt::format("complete -c stasis -n __fish_use_subcommand -a {} -d '{}'\n", command->get_name(),
                             command->get_description());
-        for (const CLI::Option* option : command->get_options())
+        for (const CLI::Option* option : visible_options(*command))
             for (const std::string& name : option->get_lnames())
                 text += fmt::format("complete -c stasis -n '__fish_seen_subcommand_from {}' -l {}\n",
                                     command->get_name(), name);

@@ -36,4 +36,19 @@ inline int exit_code(const Error& error) {
     return kFailed;
 }
 
+/// The other way round, for what a run of stasis said to another.
+inline Kind kind_of(int code) {
+    switch (code) {
+        case kUsage: return Kind::usage;
+        case kPrecondition: return Kind::precondition;
+        case kNotFound: return Kind::not_found;
+        case kBusy: return Kind::busy;
+        case kDamaged: return Kind::damaged;
+        case kTargetChanged: return Kind::target_changed;
+        case kInterrupted:
+        case kTerminated: return Kind::interrupted;
+        default: return Kind::failed;
+    }
+}
+
 }  // namespace stasis

@@ -17,7 +17,7 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 13> kCommands{{
+constexpr std::array<Command, 14> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
@@ -26,6 +26,7 @@ constexpr std::array<Command, 13> kCommands{{
     {"info", add_info},
     {"verify", add_verify},
     {"delete", add_delete},
+    {"prune", add_prune},
     {"bug-report", add_bug_report},
     {"completion", add_completion},
     {"selftest-target", add_selftest_target},

@@ -78,6 +78,17 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
     print_text(text);
 }
 
+Json to_json(const Error& error) {
+    return {{"type", "error"},
+            {"exit_code", exit_code(error)},
+            {"message", error.message()},
+            {"details", error.details()},
+            {"cause", error.cause()},
+            {"transient", error.transient()},
+            {"hint", error.hint()},
+            {"log", error.log()}};
+}
+
 void print_error(const Error& error, bool json) {
     std::string text = fmt::format("stasis: error: {}\n", error.message());
     for (const std::string& line : error.details()) text += fmt::format("    {}\n", line);
@@ -87,15 +98,7 @@ void print_error(const Error& error, bool json) {
     if (error.kind() == Kind::internal) text += "stasis: this is a bug in stasis; please report it with this output\n";
     to_stderr(text);
     if (!json) return;
-    const Json line{{"type", "error"},
-                    {"exit_code", exit_code(error)},
-                    {"message", error.message()},
-                    {"details", error.details()},
-                    {"cause", error.cause()},
-                    {"transient", error.transient()},
-                    {"hint", error.hint()},
-                    {"log", error.log()}};
-    to_stderr(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    to_stderr(to_json(error).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 std::string human_bytes(unsigned long long bytes) {

@@ -21,6 +21,9 @@ void print_text(const std::string& text);
 /// Columns padded to their widest cell.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 
+/// A failure as one object.
+Json to_json(const Error& error);
+
 /// A failure on standard error, once: what, details, cause, remedy, log. With --json its last line is
 /// {"type":"error",…}.
 void print_error(const Error& error, bool json);

@@ -3,14 +3,20 @@
 
 #include <fmt/format.h>
 
-#include "cmd/command.h"
+#include "cmd/all.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
 
 namespace stasis {
 namespace {
 
-int run_restore(const Globals& globals, const ops::RestoreRequest& request) {
+struct RestoreOptions {
+    ops::RestoreRequest request;
+    ops::AllRequest all;
+    bool is_all = false;
+};
+
+int restore_one(const Globals& globals, const ops::RestoreRequest& request) {
     Session session(globals);
     const ops::RestoreReport report = ops::restore(session.context(), request);
     if (globals.json)
@@ -29,31 +35,50 @@ int run_restore(const Globals& globals, const ops::RestoreRequest& request) {
     return kOk;
 }
 
+int restore_all(const Globals& globals, RestoreOptions& options, const CLI::App& command) {
+    const ops::RestoreRequest& request = options.request;
+    if (!request.target.empty() || request.directory || request.replace || request.console_socket)
+        throw Error(Kind::usage, "--all takes no target, --dir, --replace or --console-socket")
+            .hint("restore those that need one by themselves");
+    Session session(globals);
+    options.all.keep_going = true;
+    options.all.command = command_for_one(globals, command);
+    options.all.error_of = error_of;
+    report_all(session, globals, ops::restore_all(session.context(), options.all), "restored");
+    return kOk;
+}
+
 }  // namespace
 
 void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
-    const auto request = std::make_shared<ops::RestoreRequest>();
+    const auto options = std::make_shared<RestoreOptions>();
+    ops::RestoreRequest& request = options->request;
     CLI::App& command = *parent.add_subcommand("restore", "Bring a target back as a checkpoint has it");
-    command.add_option("TARGET", request->target, "Container or process tree")->required();
-    command.add_option("NAME", request->name, "Checkpoint (default: the newest stop state)");
-    command.add_option("--dir", request->directory, "Restore the checkpoint that lies in this directory")
+    command.add_option("TARGET", request.target, "Container or process tree");
+    command.add_option("NAME", request.name, "Checkpoint (default: the newest stop state)");
+    command.add_option("--dir", request.directory, "Restore the checkpoint that lies in this directory")
         ->type_name("DIR");
-    command.add_flag("--replace", request->replace, "Kill the target if it runs, once the checkpoint is verified");
-    command.add_flag("--lazy", request->lazy, "Let the target run at once; its memory follows");
-    command.add_flag("!--no-verify", request->verify, "Do not read the whole checkpoint to verify it first");
+    command.add_flag("--replace", request.replace, "Kill the target if it runs, once the checkpoint is verified");
+    command.add_flag("--lazy", request.lazy, "Let the target run at once; its memory follows");
+    command.add_flag("!--no-verify", request.verify, "Do not read the whole checkpoint to verify it first");
     command
-        .add_option("--console-socket", request->console_socket,
+        .add_option("--console-socket", request.console_socket,
                     "Socket that receives the console's other end, as for `runc run`")
         ->type_name("PATH");
     std::vector<std::string> kinds = ops::ignorable_misfits();
     kinds.emplace_back("all");
     command
-        .add_option("--ignore-misfit", request->ignored_misfits, "Restore although this does not fit (can be repeated)")
+        .add_option("--ignore-misfit", request.ignored_misfits, "Restore although this does not fit (can be repeated)")
         ->check(CLI::IsMember(kinds))
         ->type_name("KIND")
         ->allow_extra_args(false);
-    command.callback(
-        [&globals, &run, request] { run = [&globals, request] { return run_restore(globals, *request); }; });
+    add_all_options(command, options->all, options->is_all);
+    command.callback([&globals, &run, &command, options] {
+        if (!options->is_all && options->request.target.empty()) throw CLI::RequiredError("TARGET or --all");
+        run = [&globals, &command, options] {
+            return options->is_all ? restore_all(globals, *options, command) : restore_one(globals, options->request);
+        };
+    });
 }
 
 }  // namespace stasis

@@ -1,3 +1,4 @@
+#include "cmd/all.h"
 #include "cmd/dump_options.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
@@ -7,22 +8,33 @@ namespace {
 
 struct StatefulStopOptions {
     ops::DumpRequest request;
-    std::vector<std::string> targets;
+    ops::AllRequest all;
+    bool is_all = false;
     bool explain = false;
 };
 
-int run_stateful_stop(const Globals& globals, StatefulStopOptions& options) {
+int stop_one(const Globals& globals, StatefulStopOptions& options) {
     Session session(globals);
-    options.request.kind = ops::DumpKind::stop;
-    if (options.request.wishes.directory && options.targets.size() > 1)
+    options.request.target = options.all.targets.front();
+    const Json result = run_dump(session, globals, options.request, options.explain);
+    if (globals.json) print_json(result);
+    return kOk;
+}
+
+int stop_several(const Globals& globals, StatefulStopOptions& options, const CLI::App& command) {
+    if (options.is_all && !options.all.targets.empty())
+        throw Error(Kind::usage, "--all takes no targets")
+            .hint("leave some out with --exclude, or name those you mean");
+    if (options.request.wishes.directory)
         throw Error(Kind::usage, "--dir takes one target")
             .hint("stop them one by one, each with a directory of its own");
-    Json results = Json::array();
-    for (const std::string& target : options.targets) {
-        options.request.target = target;
-        results.push_back(run_dump(session, globals, options.request, options.explain));
-    }
-    if (globals.json) print_json(results.size() == 1 ? results.front() : results);
+    Session session(globals);
+    options.all.wishes = options.request.wishes;
+    options.all.ignore_blockers = options.request.ignore_blockers;
+    options.all.command = command_for_one(globals, command);
+    if (options.is_all) options.all.command.emplace_back("--restored-with-all");
+    options.all.error_of = error_of;
+    report_all(session, globals, ops::stop_all(session.context(), options.all), "stopped");
     return kOk;
 }
 
@@ -30,12 +42,24 @@ int run_stateful_stop(const Globals& globals, StatefulStopOptions& options) {
 
 void add_stateful_stop(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<StatefulStopOptions>();
+    options->request.kind = ops::DumpKind::stop;
+    options->request.wishes.keeps_running = false;
     CLI::App& command = *parent.add_subcommand("stateful-stop",
                                                "Checkpoint targets and stop them, each once its state is safe on disk");
-    command.add_option("TARGET", options->targets, "Containers or process trees, stopped in this order")->required();
+    command.add_option("TARGET", options->all.targets, "Containers or process trees, stopped in this order");
     add_dump_options(command, options->request, options->explain);
-    command.callback(
-        [&globals, &run, options] { run = [&globals, options] { return run_stateful_stop(globals, *options); }; });
+    command.add_flag("--keep-going", options->all.keep_going, "Stop the others although one of them can't be stopped")
+        ->group("Options");
+    add_all_options(command, options->all, options->is_all);
+    // What a run for all targets says to those that it starts.
+    command.add_flag("--restored-with-all", options->request.restored_with_all)->group("");
+    command.callback([&globals, &run, &command, options] {
+        if (!options->is_all && options->all.targets.empty()) throw CLI::RequiredError("TARGET or --all");
+        run = [&globals, &command, options] {
+            return options->is_all || options->all.targets.size() > 1 ? stop_several(globals, *options, command)
+                                                                      : stop_one(globals, *options);
+        };
+    });
 }
 
 }  // namespace stasis

@@ -70,7 +70,8 @@ std::vector<Finding> check_host(Context& context) {
         if (::geteuid() != 0) return findings;
         context.progress.step("dumping and restoring a small process");
         run_selftest(criu, context.interrupts);
-        findings.push_back({"self-test", true, true, "a process with a listening socket was dumped and restored", ""});
+        findings.push_back(
+            {"self-test", true, true, "processes with a socket, a pipe and a timer were dumped and restored", ""});
     } catch (const Error& error) {
         if (error.kind() == Kind::interrupted) throw;
         findings.push_back({error.kind() == Kind::precondition ? "CRIU" : "self-test", false, true, one_line(error),

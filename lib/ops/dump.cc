@@ -37,18 +37,6 @@ constexpr std::array kPauses{std::chrono::milliseconds(500), std::chrono::millis
 
 std::string kind_name(DumpKind kind) { return kind == DumpKind::stop ? "stop" : "snapshot"; }
 
-/// Refuses with everything that is in the way at once; `only_absolute`: that may not even be tried.
-void refuse_blocked(const Target& target, const inspect::Blockers& blockers, bool only_absolute) {
-    std::vector<std::string> lines;
-    for (const inspect::Blocker& blocker : blockers)
-        if (blocker.absolute || !only_absolute) lines.insert(lines.end(), {blocker.cause, "→ " + blocker.remedy});
-    if (lines.empty()) return;
-    throw Error(Kind::failed, "'" + target.text() + "' can't be dumped as it is; nothing was touched")
-        .details(lines)
-        .hint(fmt::format("put right what is listed, then try again; `stasis check {}` looks without dumping",
-                          target.text()));
-}
-
 /// CRIU's log lies where its images do: on a full file system it can't say so.
 void name_full_store(Error& error, const Path& folder) {
     constexpr std::uint64_t kFull = 1 << 20;
@@ -85,7 +73,7 @@ class Dump {
         request_.wishes.keeps_running = request_.kind == DumpKind::snapshot;
         const Examination found = examine(context_, target, request_.wishes);
         if (found.no_criu) throw *found.no_criu;
-        refuse_blocked(target, found.seen.blockers, request_.ignore_blockers);
+        refuse_blocked(target, found, request_.ignore_blockers);
         warn_of(found);
 
         const Settlement settlement(found.described);
@@ -162,6 +150,8 @@ class Dump {
         manifest_.criu_options = found.options;
         manifest_.runtime_details = described.details;
         manifest_.lasting_network = described.lasting_network;
+        manifest_.restored_with_all = request_.restored_with_all;
+        manifest_.order = described.order;
         for (const proc::Stat& task : found.seen.tasks) manifest_.tasks.push_back({task.id.pid, task.command});
         write_extra_files(described, partial.folders());
     }

@@ -21,7 +21,8 @@ struct DumpRequest {
     std::optional<std::uint64_t> buffer;
     bool full = false;  ///< all memory is written, whatever an earlier checkpoint has of it
     pages::Compression compression;
-    bool ignore_blockers = false;  ///< dump although the look says that it can't work
+    bool ignore_blockers = false;    ///< dump although the look says that it can't work
+    bool restored_with_all = false;  ///< of a stop: restore_all() brings it back
 };
 
 struct DumpReport {

@@ -25,8 +25,7 @@ Path folder_for(const Context& context, const Target& target, const Wishes& wish
     return folder;
 }
 
-void find_full_store(const inspect::Look& seen, const Path& folder, inspect::Blockers& found) {
-    const std::uint64_t needed = seen.memory_bytes + seen.memory_bytes / 20 + kImageOverhead;
+void find_full_store(std::uint64_t needed, const Path& folder, inspect::Blockers& found) {
     const std::uint64_t there = sys::free_bytes(folder);
     if (needed <= there) return;
     found.push_back({"space",
@@ -87,7 +86,8 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     if (wishes.drop_exec)
         std::erase_if(blockers, [](const inspect::Blocker& blocker) { return blocker.id == inspect::kExecId; });
     const Path folder = folder_for(context, target, wishes);
-    find_full_store(result.seen, folder, blockers);
+    result.needed_bytes = result.seen.memory_bytes + result.seen.memory_bytes / 20 + kImageOverhead;
+    find_full_store(result.needed_bytes, folder, blockers);
     if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
     if (result.criu) find_known_trouble(*result.criu, result.seen.has_network_sockets, blockers);
     if (result.no_criu) blockers.push_back({"no-criu", result.no_criu->message(), result.no_criu->hint()});
@@ -96,6 +96,17 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     result.options.insert(result.options.end(), result.described.options.begin(), result.described.options.end());
     result.options = criu::override_options(std::move(result.options), wishes.criu_options);
     return result;
+}
+
+void refuse_blocked(const Target& target, const Examination& found, bool ignored) {
+    std::vector<std::string> lines;
+    for (const inspect::Blocker& blocker : found.seen.blockers)
+        if (blocker.absolute || !ignored) lines.insert(lines.end(), {blocker.cause, "→ " + blocker.remedy});
+    if (lines.empty()) return;
+    throw Error(Kind::failed, "'" + target.text() + "' can't be dumped as it is; nothing was touched")
+        .details(lines)
+        .hint(fmt::format("put right what is listed, then try again; `stasis check {}` looks without dumping",
+                          target.text()));
 }
 
 }  // namespace stasis::ops

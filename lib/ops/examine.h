@@ -25,12 +25,16 @@ struct Examination {
     inspect::Look seen;
     OptionList options;  ///< all of CRIU's options for it, the user's own last
     std::optional<criu::Binary> criu;
-    std::optional<Error> no_criu;  ///< why there is none; a blocker as well
+    std::optional<Error> no_criu;    ///< why there is none; a blocker as well
+    std::uint64_t needed_bytes = 0;  ///< about what its memory takes on disk
 };
 
 /// Looks at a target without stopping it. Blockers hold everything that is in the way of a dump: what CRIU
 /// can't do, a store without room or within the container's own files, a CRIU too old for the kernel.
 /// Throws Kind::not_found or Kind::failed where there is no running target.
 Examination examine(Context& context, const Target& target, const Wishes& wishes);
+
+/// Throws Kind::failed with everything that is in the way at once; `ignored`: with what may not even be tried.
+void refuse_blocked(const Target& target, const Examination& found, bool ignored);
 
 }  // namespace stasis::ops

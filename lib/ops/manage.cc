@@ -50,6 +50,11 @@ std::vector<Verdict> verify(Context& context, const std::string& target, const s
     return verdicts;
 }
 
+void remove_locked(const store::Location& location) {
+    open_network_of(location);
+    store::remove(location);
+}
+
 void remove(Context& context, const std::string& target, const std::string& name) {
     require_root();
     const Target found = resolve(context, target);
@@ -58,8 +63,7 @@ void remove(Context& context, const std::string& target, const std::string& name
     if (store::look_at(location).state == store::State::absent)
         throw Error(Kind::not_found, "'" + found.text() + "' has no checkpoint '" + name + "'")
             .hint("`stasis list " + found.text() + "` shows what there is");
-    open_network_of(location);
-    store::remove(location);
+    remove_locked(location);
     context.store.clear_failures(found.runtime(), found.container);
 }
 

@@ -25,6 +25,9 @@ struct Verdict {
 /// Verifies one checkpoint, or all of a target, or (empty target) the whole store.
 std::vector<Verdict> verify(Context& context, const std::string& target, const std::optional<std::string>& name);
 
+/// Deletes a checkpoint of a container that is locked; opens the network that a stop state has closed.
+void remove_locked(const store::Location& location);
+
 /// Deletes one checkpoint, sealed or damaged, and the remains of failures of that container.
 void remove(Context& context, const std::string& target, const std::string& name);
 

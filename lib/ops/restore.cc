@@ -12,6 +12,7 @@
 #include "lib/fs/rootfs.h"
 #include "lib/ops/find.h"
 #include "lib/ops/fit.h"
+#include "lib/ops/host.h"
 #include "lib/ops/lazy_load.h"
 #include "lib/ops/network_lock.h"
 #include "lib/ops/plain_images.h"
@@ -31,9 +32,24 @@ class Restore {
   public:
     Restore(Context& context, const RestoreRequest& request) : context_(context), request_(request) {}
 
+    /// Notes how it ended, unless it never came to that.
     RestoreReport run() {
+        try {
+            RestoreReport report = try_it();
+            note(true);
+            report.warnings = warnings_;
+            return report;
+        } catch (const Error& error) {
+            const Kind kind = error.kind();
+            if (kind == Kind::failed || kind == Kind::damaged || kind == Kind::target_changed) note(false);
+            throw;
+        }
+    }
+
+  private:
+    RestoreReport try_it() {
         target_ = resolve(context_, request_.target);
-        const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
+        lock_.emplace(context_.store.lock(target_.runtime(), target_.container));
         choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
         criu_ = criu::find_binary(context_.interrupts);
         make_plan();
@@ -58,7 +74,7 @@ class Restore {
             target_.adapter->kill(target_.container);
         }
         try {
-            const int pid = bring_back(lock.fd());
+            const int pid = bring_back(lock_->fd());
             return {target_.text(),
                     choice_.manifest.checkpoint,
                     choice_.location.path(),
@@ -66,7 +82,7 @@ class Restore {
                     plan_.lazy,
                     running_us_,
                     microseconds_between(began_, Clock::now()),
-                    warnings_};
+                    {}};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
             const std::string remedy = error.hint().empty() ? "remove the cause and restore again" : error.hint();
@@ -75,7 +91,19 @@ class Restore {
         }
     }
 
-  private:
+    /// For restore_all(), which brings back nothing that has run since.
+    void note(bool worked) {
+        if (choice_.location.name.empty()) return;
+        try {
+            store::note_restore(choice_.location, {worked, utc_now(), this_host().boot_id});
+        } catch (const Error& error) {
+            warnings_.push_back(
+                "it can't be noted that it was restored: delete it, or `stasis restore --all` may restore it again (" +
+                error.message() + ")");
+            context_.progress.warn(warnings_.back());
+        }
+    }
+
     void make_plan() {
         const store::Folders folders{choice_.location.path()};
         plan_.name = target_.container;
@@ -215,6 +243,7 @@ class Restore {
     const RestoreRequest& request_;
     const Clock::time_point began_ = Clock::now();
     Target target_;
+    std::optional<store::ContainerLock> lock_;
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;

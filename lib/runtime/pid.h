@@ -11,6 +11,8 @@ class PidAdapter : public Adapter {
     std::string version() const override { return ""; }
     bool knows(const std::string& container) const override;
     Status status(const std::string& container) const override;
+    std::optional<std::vector<std::string>> list() const override { return std::nullopt; }
+    bool made_since(const std::string&, std::filesystem::file_time_type) const override { return false; }
     Description describe(const std::string& container) const override;
     bool restores() const override { return false; }
     bool restores_to_same_pids(const Json& details) const override;

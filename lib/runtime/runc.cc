@@ -49,6 +49,10 @@ Path lasting_network(const Json& config) {
     return has_own_namespace(config, "network") ? namespace_path(config, "network") : "/proc/self/ns/net";
 }
 
+std::string annotation(const Json& config, const std::string& key) {
+    return config.value(Json::json_pointer("/annotations/" + key), "");
+}
+
 std::vector<BindMount> bind_mounts(const Json& config, const Path& bundle) {
     std::vector<BindMount> result;
     for (const Json& mount : config.value("mounts", Json::array())) {
@@ -178,6 +182,19 @@ Status RuncAdapter::status(const std::string& container) const {
     return known ? parse_status(known->at("status")) : Status::absent;
 }
 
+std::optional<std::vector<std::string>> RuncAdapter::list() const {
+    std::vector<std::string> names = sys::list_directory(root_);
+    std::erase_if(names, [this](const std::string& name) { return !knows(name); });
+    return names;
+}
+
+bool RuncAdapter::made_since(const std::string& container, std::filesystem::file_time_type moment) const {
+    // runc makes the folder for the container, and later replaces what is in it.
+    std::error_code missing;
+    const auto changed = std::filesystem::last_write_time(root_ / container / "state.json", missing);
+    return !missing && changed > moment;
+}
+
 Description RuncAdapter::describe(const std::string& container) const {
     require_known(container);
     const std::optional<Json> known = state(container);
@@ -203,6 +220,7 @@ Description RuncAdapter::describe(const std::string& container) const {
     description.rootfs = known->at("rootfs").get<std::string>();
     description.volumes = bind_mounts(config, bundle);
     description.freezer = freezer_of(init->id);
+    description.order = annotation(config, "org.stasis.order");
 
     description.options = {
         {"root", description.rootfs, "the container's root file system"},

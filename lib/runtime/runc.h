@@ -13,6 +13,8 @@ class RuncAdapter : public Adapter {
     std::string version() const override;
     bool knows(const std::string& container) const override;
     Status status(const std::string& container) const override;
+    std::optional<std::vector<std::string>> list() const override;
+    bool made_since(const std::string& container, std::filesystem::file_time_type moment) const override;
     Description describe(const std::string& container) const override;
     std::vector<Evidence> evidence(const std::string& container) const override;
     bool restores() const override { return true; }

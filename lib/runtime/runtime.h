@@ -58,6 +58,8 @@ struct Description {
     Path lasting_network;
     /// The freezer that the runtime uses for this container; empty where it has none of its own.
     Path freezer;
+    /// What the container says of its place among others that are stopped and restored together; "" for nothing.
+    std::string order;
 };
 
 /// Everything that a restore by the runtime needs.
@@ -84,6 +86,11 @@ class Adapter {
     /// Does the runtime have a container of this name? Cheap: a bare name is looked for everywhere.
     virtual bool knows(const std::string& container) const = 0;
     virtual Status status(const std::string& container) const = 0;
+    /// All containers that the runtime has, whatever their status, sorted. Nothing where it keeps no list.
+    virtual std::optional<std::vector<std::string>> list() const = 0;
+    /// Was a container of this name made after that moment of the wall clock? False where nothing tells, after a
+    /// reboot above all.
+    virtual bool made_since(const std::string& container, std::filesystem::file_time_type moment) const = 0;
     /// Throws Kind::not_found where knows() is false.
     void require_known(const std::string& container) const;
     /// Throws Kind::not_found or, for a container that can't be dumped as it is, Kind::failed.

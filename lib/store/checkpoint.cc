@@ -218,6 +218,23 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
     return problems;
 }
 
+void note_restore(const Location& location, const LastRestore& restore) {
+    const Json note{{"worked", restore.worked}, {"time", restore.time}, {"boot_id", restore.boot_id}};
+    constexpr mode_t kOwnerOnly = 0600;
+    sys::write_file_atomically(Folders{location.path()}.last_restore(), note.dump(2) + "\n", kOwnerOnly);
+}
+
+std::optional<LastRestore> last_restore(const Location& location) {
+    const std::optional<std::string> text = sys::read_file_if_exists(Folders{location.path()}.last_restore());
+    if (!text) return std::nullopt;
+    try {
+        const Json note = Json::parse(*text);
+        return LastRestore{note.at("worked"), note.at("time"), note.at("boot_id")};
+    } catch (const nlohmann::json::exception&) {
+        return std::nullopt;
+    }
+}
+
 void remove(const Location& location) {
     sys::remove_tree(unpacked_folder(location));
     const sys::UniqueFd folder = sys::open_path(location.folder, O_RDONLY | O_DIRECTORY);

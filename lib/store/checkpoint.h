@@ -45,6 +45,7 @@ struct Folders {
     Path volumes() const { return root / "volumes"; }
     Path runtime() const { return root / "runtime"; }
     Path logs() const { return root / "logs"; }
+    Path last_restore() const { return logs() / "last-restore.json"; }
     Path manifest() const { return root / "manifest.json"; }
 };
 
@@ -104,6 +105,18 @@ Manifest read_manifest(const Location& location);
 /// Everything in which the checkpoint differs from its manifest: files that are missing, changed
 /// or too many. Empty means whole. Logs are not covered: CRIU writes them past the seal.
 std::vector<std::string> verify(const Location& location, const Manifest& manifest, sys::Interrupts& interrupts);
+
+/// How the last restore of a checkpoint ended. It lies among the logs, which no seal covers.
+struct LastRestore {
+    bool worked = false;
+    std::string time;     ///< UTC
+    std::string boot_id;  ///< of the host
+};
+
+/// Durable when it returns; throws system_error.
+void note_restore(const Location& location, const LastRestore& restore);
+/// Nothing where there was none, or where its note can't be read.
+std::optional<LastRestore> last_restore(const Location& location);
 
 /// Removes a checkpoint in two steps, so that a crash leaves no half that looks whole.
 void remove(const Location& location);

@@ -59,6 +59,8 @@ Json to_json(const Manifest& m) {
     json["parent"] = m.parent;
     json["runtime_details"] = m.runtime_details;
     json["lasting_network"] = encode_path(m.lasting_network);
+    json["restored_with_all"] = m.restored_with_all;
+    json["order"] = m.order;
     json["tasks"] = Json::array();
     for (const Task& task : m.tasks)
         json["tasks"].push_back({{"pid", task.pid}, {"command", encode_path(task.command)}});
@@ -99,6 +101,8 @@ Manifest from_json(const Json& json) {
     m.runtime_details = json.at("runtime_details");
     m.lasting_network = decode_path(json.at("lasting_network"));
     for (const Json& task : json.at("tasks")) m.tasks.push_back({task.at("pid"), decode_path(task.at("command"))});
+    m.restored_with_all = json.value("restored_with_all", false);
+    m.order = json.value("order", "");
     // Checkpoints of format 1 that were made before there were expectations have none.
     if (json.contains("expected")) m.expected = expectations_from_json(json.at("expected"));
     m.rootfs = rootfs_from_json(json.at("rootfs"));

@@ -66,7 +66,9 @@ struct Manifest {
     std::string parent;    ///< checkpoint with which unchanged memory is shared by hard links, or empty
     Json runtime_details;  ///< what the runtime's adapter needs to restore; only it reads them
     std::vector<Task> tasks;
-    std::string lasting_network;  ///< a network namespace that outlives the target: a stop leaves it locked
+    std::string lasting_network;     ///< a network namespace that outlives the target: a stop leaves it locked
+    bool restored_with_all = false;  ///< stopped with all others, to come back with them
+    std::string order;               ///< its place among them, as the container says it
     Expectations expected;
     Rootfs rootfs;
     std::vector<Volume> volumes;

@@ -82,6 +82,10 @@ class Running {
   public:
     static Running start(Command command);
 
+    /// Becomes readable when the command has ended.
+    int pidfd() const { return child_.pidfd(); }
+    void signal(int number) const { child_.signal(number); }
+
     /// Waits for the end. With `interrupts`, a signal or the deadline ends the child with SIGTERM
     /// and throws what Interrupts::check() throws.
     RunResult finish(Interrupts* interrupts);

@@ -32,7 +32,7 @@ check_has "$(finding self-test detail)" "cannot do 'post-dump'"
 # What CRIU claims to have restored must answer.
 script kill-at:end
 expect 3 stasis --json check
-check_eq "$(finding self-test detail)" "the restored process does not answer on its socket" "the self-test"
+check_eq "$(finding self-test detail)" "the self-test's own process does not answer on its socket" "the self-test"
 # What it claims to have ended must have ended.
 script ''
 expect 3 stasis --json check

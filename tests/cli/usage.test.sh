@@ -18,15 +18,24 @@ fails 2 "stasis: error: The following argument was not expected: --frobnicate
 $HINT" "$STASIS" list --frobnicate
 fails 2 "stasis: error: TARGET is required
 $HINT" "$STASIS" snapshot
-fails 2 "stasis: error: TARGET is required
+fails 2 "stasis: error: TARGET or --all is required
 $HINT" "$STASIS" restore
+fails 2 "stasis: error: --all takes no targets
+stasis: hint: leave some out with --exclude, or name those you mean" "$STASIS" stateful-stop web --all
+fails 2 "stasis: error: --all takes no target, --dir, --replace or --console-socket
+stasis: hint: restore those that need one by themselves" "$STASIS" restore --all --replace
+fails 2 "stasis: error: --dir takes one target
+stasis: hint: stop them one by one, each with a directory of its own" "$STASIS" stateful-stop --all --dir d
+fails 2 "stasis: error: --jobs requires --all
+$HINT" "$STASIS" stateful-stop web --jobs 2
 fails 2 "stasis: error: NAME is required
 $HINT" "$STASIS" delete web
 fails 2 "stasis: error: The following argument was not expected: c
 $HINT" "$STASIS" snapshot a b c
 for arguments in "stateful-stop" "info" "delete" "completion" "completion tcsh" "completion bash zsh" "list a b" \
     "snapshot web --rootfs maybe" "--timeout 0 list" "--timeout -1 list" "--timeout soon list" "--timeout 100000000000 list" "--store" "--store a --store b list" \
-    "snapshot --replace web" "verify a b c" "check a b"; do
+    "snapshot --replace web" "verify a b c" "check a b" \
+    "stateful-stop --all --jobs 0" "restore --all --jobs many" "restore web --exclude db" "stateful-stop --all --order /none"; do
     # shellcheck disable=SC2086
     expect 2 "$STASIS" $arguments
     check_eq "$OUT" "" "standard output of: $arguments"

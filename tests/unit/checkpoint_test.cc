@@ -351,6 +351,25 @@ TEST_CASE("verify does not follow what was planted") {
                                                  "'top' does not belong there"});
 }
 
+TEST_CASE("how the last restore ended is noted beside what is sealed") {
+    const TempDir temp;
+    const Location location{temp.path(), "x"};
+    const Manifest manifest = make_sealed(location);
+    REQUIRE(!last_restore(location));
+    note_restore(location, {false, "2026-11-22T13:45:00Z", "boot-1"});
+    note_restore(location, {true, "2026-11-23T13:45:00Z", "boot-2"});
+    const std::optional<LastRestore> last = last_restore(location);
+    REQUIRE(last);
+    REQUIRE(last->worked);
+    REQUIRE(last->time == "2026-11-23T13:45:00Z");
+    REQUIRE(last->boot_id == "boot-2");
+    REQUIRE(verify(location, manifest, nothing_interrupts()).empty());
+    for (const char* odd : {"", "{", "[]", "{\"worked\": \"yes\", \"time\": 1, \"boot_id\": null}"}) {
+        test::write(Folders{location.path()}.last_restore(), odd);
+        REQUIRE(!last_restore(location));
+    }
+}
+
 TEST_CASE("a plain directory is named by its last component") {
     const TempDir temp;
     REQUIRE(plain_location(temp / "x").name == "x");

@@ -29,6 +29,8 @@ Manifest sample() {
     m.runtime_details = {{"bundle", "/b"}, {"paused", false}, {"list", {1, 2}}};
     m.runtime_version = "runc version 1.1.5";
     m.cpu_features = {"avx", "sse2"};
+    m.restored_with_all = true;
+    m.order = "-10";
     m.expected.files = {{"/lib/" + kOddBytes, 0100755, 17, -5, "abcd"}, {"/log", 0100644, std::nullopt, 1, ""}};
     m.expected.mounts = {{"/data/" + kOddBytes, "/mnt/" + kOddBytes, true}};
     m.expected.pids = {7, 8};
@@ -71,6 +73,8 @@ TEST_CASE("a manifest comes back as it was written") {
     REQUIRE(back.volumes[0].source == written.volumes[0].source);
     REQUIRE(back.volumes[0].destination == written.volumes[0].destination);
     REQUIRE(back.volumes[0].folder == "0");
+    REQUIRE(back.restored_with_all);
+    REQUIRE(back.order == "-10");
     REQUIRE(back.tasks.size() == 2);
     REQUIRE(back.tasks[0].pid == 7);
     REQUIRE(back.tasks[0].command == kOddBytes);
