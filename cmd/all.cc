@@ -62,6 +62,14 @@ void append(std::vector<std::string>& lines, const ops::TargetResult& result) {
     if (!error.log().empty()) lines.push_back("    log: " + error.log());
 }
 
+/// A dump's warnings have ids, a restore's are sentences.
+void pass_on_warnings(Progress& progress, const ops::TargetResult& result) {
+    if (!result.document.is_object()) return;
+    for (const Json& warning : result.document.value("warnings", Json::array()))
+        progress.warn(result.target + ": " +
+                      (warning.is_object() ? warning.value("text", "") : warning.get<std::string>()));
+}
+
 }  // namespace
 
 void add_all_options(CLI::App& command, ops::AllRequest& request, bool& all) {
@@ -138,6 +146,7 @@ void report_all(Session& session, const Globals& globals, const std::vector<ops:
         for (const ops::TargetResult& result : results) rows.push_back(to_row(result, what, stop));
         print_table(rows);
     }
+    for (const ops::TargetResult& result : results) pass_on_warnings(session.context().progress, result);
     std::size_t missed = 0;
     bool changed = false;
     std::vector<std::string> lines;

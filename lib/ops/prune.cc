@@ -20,7 +20,7 @@ struct Periods {
 
 Periods periods_of(const std::string& created) {
     std::tm utc{};
-    if (::strptime(created.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc) == nullptr)
+    if (::strptime(created.c_str(), "%Y-%m-%dT%H:%M:%S", &utc) == nullptr)  // fractions and the Z do not matter
         throw Error(Kind::damaged, "'" + created + "' is no time of a checkpoint");
     const long long hour = ::timegm(&utc) / 3600;
     const long long day = hour / 24;

@@ -44,7 +44,7 @@ class RestoreAll {
                 if (!is_excluded(request_, entry.runtime, entry.container))
                     targets[entry.container].push_back(std::move(entry));
             for (const auto& [container, entries] : targets)
-                if (const store::Entry* entry = newest(entries)) plan(*adapter, *entry);
+                if (const store::Entry* entry = newest(entries)) plan(*adapter, entries, *entry);
         }
         // The last one that was stopped is the first to come back.
         std::stable_sort(planned_.begin(), planned_.end(),
@@ -56,18 +56,18 @@ class RestoreAll {
     }
 
   private:
-    void plan(const runtime::Adapter& adapter, const store::Entry& entry) {
+    void plan(const runtime::Adapter& adapter, const Entries& entries, const store::Entry& entry) {
         const bool readable = entry.found.manifest.has_value();
         if (readable && entry.found.manifest->kind != "stop") return;
         Planned one;
         one.result.target = adapter.name() + ":" + entry.container;
         one.arguments = {one.result.target, entry.checkpoint};
         try {
-            const store::Location location = context_.store.location(adapter.name(), entry.container, entry.checkpoint);
-            if (!readable) (void)store::read_manifest(location);  // throws, and says why
-            one.result.reason = why_not(adapter, entry, location);
-            if (!one.result.reason.empty()) one.result.outcome = Outcome::skipped;
+            if (!readable)  // throws, and says why
+                (void)store::read_manifest(context_.store.location(adapter.name(), entry.container, entry.checkpoint));
             one.rank = rank(adapter, entry);
+            one.result.reason = why_not(adapter, entries, entry);
+            if (!one.result.reason.empty()) one.result.outcome = Outcome::skipped;
         } catch (const Error& error) {
             one.result.outcome = Outcome::failed;
             one.result.error = error;
@@ -85,24 +85,50 @@ class RestoreAll {
         }
     }
 
-    /// Why a stop state is none to be restored now, with the remedy; "" where it is.
-    static std::string why_not(const runtime::Adapter& adapter, const store::Entry& entry,
-                               const store::Location& location) {
-        const std::string by_hand =
-            fmt::format("; `stasis restore {}:{} {}` restores it", adapter.name(), entry.container, entry.checkpoint);
+    store::Folders folders_of(const store::Entry& entry) const {
+        return {context_.store.location(entry.runtime, entry.container, entry.checkpoint).path()};
+    }
+
+    /// When the newest was sealed: nothing writes to the manifest later.
+    std::filesystem::file_time_type sealed(const store::Entry& newest) const {
+        return std::filesystem::last_write_time(folders_of(newest).manifest());
+    }
+
+    /// A restore of any of them that worked after the newest was sealed: the target has run since, then.
+    std::optional<store::LastRestore> later_restore(const Entries& entries, const store::Entry& newest) const {
+        for (const store::Entry& entry : entries) {
+            if (!entry.found.manifest) continue;
+            const store::Folders folders = folders_of(entry);
+            const std::optional<store::LastRestore> last =
+                store::last_restore(context_.store.location(entry.runtime, entry.container, entry.checkpoint));
+            if (last && last->worked && std::filesystem::last_write_time(folders.last_restore()) > sealed(newest))
+                return last;
+        }
+        return std::nullopt;
+    }
+
+    /// Why there is nothing to do about a stop state, or ""; throws where that can't be known, and someone must say.
+    std::string why_not(const runtime::Adapter& adapter, const Entries& entries, const store::Entry& entry) const {
+        const std::string name = fmt::format("{}:{} {}", adapter.name(), entry.container, entry.checkpoint);
+        const std::string by_hand = fmt::format("; `stasis restore {}` brings this state back", name);
         const runtime::Status status = adapter.status(entry.container);
         if (status != runtime::Status::absent && status != runtime::Status::stopped) return "it is there already";
-        const std::optional<store::LastRestore> last = store::last_restore(location);
-        if (last && last->worked) return "it was restored at " + last->time + ", and has ended since" + by_hand;
+        if (const auto later = later_restore(entries, entry))
+            return "it was restored at " + later->time + ", and has ended since" + by_hand;
         if (!entry.found.manifest->restored_with_all) return "it was stopped alone, not with --all" + by_hand;
+
+        const std::optional<store::LastRestore> last =
+            store::last_restore(context_.store.location(adapter.name(), entry.container, entry.checkpoint));
+        std::string doubt;
         if (last && last->boot_id != this_host().boot_id)
-            return "its restore failed at " + last->time + ", before the last boot, and it may have run since" +
-                   by_hand;
-        // The seal's last file: nothing writes to it later.
-        if (adapter.made_since(entry.container,
-                               std::filesystem::last_write_time(store::Folders{location.path()}.manifest())))
-            return "it was started anew since" + by_hand;
-        return "";
+            doubt = "its restore failed at " + last->time + ", before the last boot";
+        if (adapter.made_since(entry.container, sealed(entry)))
+            doubt = "its runtime has made it anew since it was stopped";
+        if (doubt.empty()) return "";
+        throw Error(Kind::failed, doubt + ": it may have run since, and its files have gone on then")
+            .hint(fmt::format("`stasis restore {0}` brings it back with the files of then; if they are not wanted any "
+                              "more, `stasis delete {0}`",
+                              name));
     }
 
     /// Nobody's container is the first to find out that CRIU does not work on a new kernel.

@@ -55,6 +55,7 @@ all_down() {
 }
 # What a reboot takes from runc: its folder in /run.
 reboot() { rm -rf "${RUNC_ROOT:?}"/*; }
+reboot_of() { rm -rf "${RUNC_ROOT:?}/${ID[$1]}"; }
 states_of() { find "$STASIS_STORE/runc/${ID[$1]}" -mindepth 1 -maxdepth 1 -name 'stop-*' ! -name '*.partial' 2>/dev/null | wc -l; }
 newest_of() { find "$STASIS_STORE/runc/${ID[$1]}" -mindepth 1 -maxdepth 1 -name 'stop-*' ! -name '*.partial' | sort | tail -n 1; }
 # changed_at FILE: in nanoseconds, as sealed
@@ -201,9 +202,37 @@ rc delete "${ID[cache]}"
 start cache
 rc kill "${ID[cache]}" KILL
 wait_for 10 "end of cache" eval '! container_runs "${ID[cache]}"'
-expect_exit 0 stasis --json restore --all
+expect_exit 1 stasis --json restore --all
 goes_on web db
-json 'of["cache"]["reason"]' | grep -q "started anew since" || fail "cache: $OUT"
+json 'of["cache"]["error"]["message"]' | grep -q "made it anew since it was stopped" || fail "cache: $OUT"
+json 'of["cache"]["error"]["hint"]' | grep -q "stasis restore runc:${ID[cache]} stop-.*stasis delete" || fail "cache: $OUT"
+! container_runs "${ID[cache]}" || fail "cache was restored over what it has done since"
+expect_exit 0 stasis restore "${ID[cache]}"
+# Neither after a restore that failed before another boot.
+COUNT[cache]=0 && remember web db cache
+expect_exit 0 stasis stateful-stop --all
+mv "$WORK/cache.bundle" "$WORK/away"
+mkdir "$WORK/cache.bundle" && echo '{}' >"$WORK/cache.bundle/config.json"
+expect_exit 1 stasis restore --all
+says "has changed since the dump"
+goes_on web db
+rm -r "$WORK/cache.bundle" && mv "$WORK/away" "$WORK/cache.bundle"
+sed -i 's/"boot_id": "/&another-/' "$(newest_of cache)/logs/last-restore.json"
+expect_exit 1 stasis restore --all
+says "before the last boot: it may have run since"
+sed -i 's/another-//' "$(newest_of cache)/logs/last-restore.json"
+expect_exit 0 stasis restore --all
+goes_on cache
+# Nor where an older checkpoint was restored instead.
+expect_exit 0 stasis snapshot "${ID[cache]}" older
+remember web db cache
+expect_exit 0 stasis stateful-stop --all
+expect_exit 0 stasis restore "${ID[cache]}" older
+rc kill "${ID[cache]}" KILL
+wait_for 10 "end of cache" eval '! container_runs "${ID[cache]}"'
+reboot_of cache
+expect_exit 0 stasis --json restore --all
+json 'of["cache"]["reason"]' | grep -q "was restored at" || fail "cache: $OUT"
 expect_exit 0 stasis restore "${ID[cache]}"
 # One that was stopped by itself stays so.
 COUNT[cache]=0 && remember cache

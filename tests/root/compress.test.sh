@@ -83,8 +83,8 @@ mkdir "$WORK/small"
 mount -t tmpfs -o size=48M,mode=0700 tmpfs "$WORK/small"
 (
     STASIS_STORE=$WORK/small/store
-    expect_exit 0 stasis --json snapshot "runc:$ID" tight --compress zstd --ignore-blockers --rootfs none
-    expect_exit 0 stasis restore "runc:$ID" tight --replace --ignore-misfit all
+    expect_exit 0 stasis --json stateful-stop "runc:$ID" --compress zstd --ignore-blockers --rootfs none
+    expect_exit 0 stasis restore "runc:$ID"
     check_eq "$(unpacked)" "" "what was unpacked"
 )
 umount "$WORK/small"
