@@ -15,9 +15,10 @@ using Entries = std::vector<store::Entry>;
 /// The name that stasis gives a stop state holds its time: enough to tell whether one that can't be read is newer.
 bool is_newer_stop(const store::Entry& entry, const std::string& created) {
     const std::string prefix = "stop-";
-    std::string stamp = created;
+    std::string stamp = created.substr(0, created.find('.'));  // names have no fractions of seconds
     std::erase_if(stamp, [](char letter) { return letter == '-' || letter == ':'; });
-    return entry.checkpoint.starts_with(prefix) && entry.checkpoint.substr(prefix.size()) > stamp;
+    return entry.checkpoint.starts_with(prefix) &&
+           (stamp.empty() || entry.checkpoint.substr(prefix.size(), stamp.size()) > stamp);
 }
 
 /// The newest of a target's sealed checkpoints, or one that can't be read and is newer; nothing where there is neither.
