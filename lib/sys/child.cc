@@ -70,11 +70,12 @@ Child Child::start(const Command& command) {
     }
     for (const auto& [ours, theirs] : command.descriptors) posix_spawn_file_actions_adddup2(&actions, ours, theirs);
 
-    sigset_t none;
+    sigset_t blocked;
     sigset_t all;
-    sigemptyset(&none);
+    sigemptyset(&blocked);
+    for (const int number : command.blocked_signals) sigaddset(&blocked, number);
     sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &blocked);
     posix_spawnattr_setsigdefault(&attributes, &all);
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     if (command.own_process_group) flags |= POSIX_SPAWN_SETPGROUP;

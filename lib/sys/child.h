@@ -38,6 +38,7 @@ struct Command {
     /// Further descriptors: our number, the child's number.
     std::vector<std::pair<int, int>> descriptors;
     bool own_process_group = true;
+    std::vector<int> blocked_signals;  ///< stay blocked in the child
 };
 
 /// A running child; the destructor kills and reaps what was not waited for.
