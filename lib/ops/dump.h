@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "lib/ops/escort.h"
 #include "lib/ops/examine.h"
 
 namespace stasis::ops {
@@ -19,6 +20,7 @@ struct DumpRequest {
     /// many bytes, by default half of what is available. 0: CRIU writes it while the target stands still.
     std::optional<std::uint64_t> buffer;
     bool ignore_blockers = false;  ///< dump although the look says that it can't work
+    Escort* escort = nullptr;      ///< for a stop: who carries its state away. Such a dump is tried once only
 };
 
 struct DumpReport {
