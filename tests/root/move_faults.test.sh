@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What can fail in a move, on either host and in between, at every moment: afterwards exactly one host has the container,
+# running or ready to be restored, and the other one is clean.
+. "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/move.sh"
+
+FAULTS=0
+FAULT_FOLDER=$WORK/fault
+export FAULT_LOG=$FAULT_FOLDER/log FAULT_CRIU
+FAULT_CRIU=$(command -v criu)
+mkdir "$FAULT_FOLDER"
+cp "$TESTS_DIR/fault_criu.py" "$FAULT_FOLDER/criu"
+# The ssh that the move has started, and its whole way to the second host.
+cat >"$FAULT_FOLDER/kill-link" <<SH
+#!/bin/sh
+kill -KILL \$(pgrep -f "^ssh -F $HOST_B/ssh_config .* receive\$")
+SH
+cat >"$FAULT_FOLDER/kill-source" <<SH
+#!/bin/sh
+kill -KILL \$(pgrep -f "^$STASIS .* move-to-host ")
+SH
+chmod +x "$FAULT_FOLDER"/kill-*
+
+nothing_moves() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft|ssh')" ]; }
+
+# fault HOST WHAT NAME=VALUE...: a move with a fault in CRIU's work on `here` or `there`; its exit code is in $CODE.
+fault() {
+    local host=$1 what=$2 settings=() to=("${TO[@]}")
+    shift 2
+    FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
+    rm -f "$FAULT_LOG"*
+    settings=("STASIS_CRIU=$FAULT_FOLDER/criu" "FAULT_CRIU=$FAULT_CRIU" "FAULT_LOG=$FAULT_LOG" "$@")
+    if [ "$host" = there ]; then
+        to[-1]="env $(printf "'%s' " "${settings[@]}") ${to[-1]}"
+        settings=()
+    fi
+    env "${settings[@]}" "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" "$HOST" \
+        "${to[@]}" >"$WORK/out" 2>"$WORK/err" </dev/null || CODE=$?
+    ERR=$(<"$WORK/err")
+    grep -qx fired "$FAULT_LOG" || fail "nothing happened: $what on $host
+$(cat "$FAULT_LOG")
+--- stderr
+$ERR"
+    wait_for 30 "the end of what the struck move started" nothing_moves
+    echo "fault $FAULTS: $what on $host: exit code $CODE"
+}
+
+# The container never left: it runs on here, and there is nothing of it there.
+stayed() { # CODE...
+    [[ " $* " = *" $CODE "* ]] || fail "exit code $CODE, expected one of $*: $ERR"
+    goes_on "$STATUS" "$BEFORE"
+    nothing_there
+    # The next dump clears away what a killed one has left.
+    [ "$CODE" != 137 ] || rm -rf "$STASIS_STORE/runc/$ID"/*.partial
+    assert_no_leftovers
+    check_eq "$(find "$STASIS_STORE" -name .move.json)" "" "records of moves"
+}
+
+# It is dead here, with its state, which brings it back.
+sealed_here() { # CODE
+    check_eq "$CODE" "$1" "exit code ($ERR)"
+    ! container_runs "$ID" || fail "$ID runs"
+    nothing_there
+    expect_exit 6 stasis restore "$TARGET"
+    grep -q "it may run there" <<<"$ERR" || fail "no word of the move: $ERR"
+    expect_exit 0 stasis restore "$TARGET" --ignore-misfit moved
+    stayed "$1"
+}
+
+second_host_setup
+new_container counter counter
+
+for at in pre-dump post-dump; do
+    fault here "kill -9 of stasis at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis
+    stayed 137
+    fault here "kill -9 of criu at $at" "FAULT_AT=$at:asked" FAULT_KILL=criu
+    stayed 1
+    fault here "kill -9 of ssh at $at" "FAULT_AT=$at:asked" "FAULT_DO=$FAULT_FOLDER/kill-link"
+    stayed 1
+    fault here "SIGINT at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis FAULT_SIGNAL=INT
+    stayed 130
+done
+for at in start post-restore end; do
+    fault there "kill -9 of the receiver at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis
+    stayed 1
+done
+fault there "kill -9 of criu at post-restore" FAULT_AT=post-restore:asked FAULT_KILL=criu
+stayed 1
+fault there "kill -9 of ssh at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+fault there "kill -9 of the source at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-source"
+stayed 137
+
+fault here "kill -9 of ssh at the source's death" FAULT_AT=post-dump:answered "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+fault here "kill -9 of ssh after the source's death" FAULT_AT=end:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+fault here "kill -9 of stasis at the source's death" FAULT_AT=post-dump:answered FAULT_KILL=stasis
+sealed_here 137
+fault here "kill -9 of stasis after the source's death" FAULT_AT=end:asked FAULT_KILL=stasis
+sealed_here 137
