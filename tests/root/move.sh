@@ -26,9 +26,12 @@ goes_on() {
     check_ge "$(counter_in "$1")" "$2" "counter of $TARGET"
     check_eq "$(field nonce "$(<"$1")")" "$NONCE" "nonce of $TARGET"
     wait_for 10 "nothing but one task of $TARGET" one_task
-    for pid in $(container_tasks "$ID"); do
-        grep -qE '^State:.[RS]' "/proc/$pid/status" || fail "task $pid: $(grep State "/proc/$pid/status")"
-    done
+    for pid in $(container_tasks "$ID"); do wait_for 5 "task $pid to be neither stopped nor traced" is_let_go "$pid"; done
+}
+
+is_let_go() { # PID
+    local status
+    status=$(cat "/proc/$1/status") && [[ ! $status =~ State:.[tT] && $status =~ TracerPid:.0 ]]
 }
 
 one_task() { [ "$(container_tasks "$ID" | wc -l)" = 1 ]; }

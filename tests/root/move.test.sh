@@ -31,5 +31,43 @@ assert 0 < report["downtime_us"] < report["total_us"], report
 assert 0 < report["bytes_sent_frozen"] < report["bytes_sent"], report
 print("down for", report["downtime_us"], "µs of", report["total_us"])
 PYTHON
+
+echo "== back, and there again, over the files that it left"
+cat >"$WORK/ssh-back" <<SH
+#!/bin/sh
+shift # the host
+exec sh -c "\$*"
+SH
+chmod +x "$WORK/ssh-back"
+# Only processes that are not its own say where the first host's namespaces are.
+BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis
+    "$STASIS --store $STASIS_STORE --runc-root $RUNC_ROOT")
+echo changed >"$HOST_B/srv/$ID/rootfs/data/old"
+rm "$HOST_B/srv/$ID/rootfs/data/fifo"
+for round in 1 2; do
+    before=$(counter_in "$THERE")
+    in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" a "${BACK[@]}" >/dev/null
+    goes_on "$STATUS" "$before"
+    ! rc_b list -q | grep -qx "$ID" || fail "runc there still has $ID"
+    check_eq "$(cd "$BUNDLE/rootfs/data" && cat link && ls)" $'changed\ndangling\nlink\nold' "files that came back ($round)"
+    before=$(counter_in "$STATUS")
+    move >/dev/null
+    goes_on "$THERE" "$before"
+done
+! container_runs "$ID" || fail "$ID still runs here"
 rc_b delete --force "$ID"
-rm -rf "$HOST_B/srv/$ID" "$HOST_B/store/runc"
+
+echo "== memory"
+new_container memory memory 64
+kill -USR1 "$(container_pid "$ID")"
+wait_for 30 "work" eval '[ "$(field work "$(<"$STATUS")")" = 1 ]'
+before=$(<"$STATUS")
+move
+wait_for 10 "$ID there" runs_there
+kill -USR2 "$(rc_b state "$ID" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
+wait_for 60 "a new checksum" eval '[ "$(field checks "$(<"$THERE")")" != "$(field checks "$before")" ]'
+for key in nonce sum work; do
+    check_eq "$(field $key "$(<"$THERE")")" "$(field $key "$before")" "$key"
+done
+rc_b delete --force "$ID"
+assert_no_leftovers
