@@ -261,6 +261,7 @@ class Departure : public Escort {
         back.verify = false;
         try {
             (void)restore(context_, back);
+            store::remove(context_.store.location(target_.runtime(), target_.container, checkpoint));
         } catch (Error& error) {
             throw error.kind(Kind::target_changed).context("it did not arrive, and can't be brought back here");
         }

@@ -35,7 +35,7 @@ is_let_go() { # PID
 }
 
 one_task() { [ "$(container_tasks "$ID" | wc -l)" = 1 ]; }
-no_checkpoints() { [ -z "$(find "$1" -mindepth 3 -maxdepth 3 ! -name lock ! -name .move.json)" ]; } # STORE
+no_checkpoints() { [ -z "$(find "$1" -mindepth 3 -maxdepth 3 ! -name lock ! -name .move.json ! -name 'failed-*')" ]; } # STORE
 
 # Nothing of a move that did not come to its end is left on the second host.
 nothing_there() {

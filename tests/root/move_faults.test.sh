@@ -51,8 +51,9 @@ stayed() { # CODE...
     [[ " $* " = *" $CODE "* ]] || fail "exit code $CODE, expected one of $*: $ERR"
     goes_on "$STATUS" "$BEFORE"
     nothing_there
-    # The next dump clears away what a killed one has left.
-    [ "$CODE" != 137 ] || rm -rf "$STASIS_STORE/runc/$ID"/*.partial
+    # A killed one leaves what it had written or sealed; the next dump clears away the former.
+    [ "$CODE" != 137 ] || rm -rf "$STASIS_STORE/runc/$ID"/stop-*
+    no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE" -maxdepth 3)"
     assert_no_leftovers
     check_eq "$(find "$STASIS_STORE" -name .move.json)" "" "records of moves"
 }
@@ -100,3 +101,83 @@ fault here "kill -9 of stasis at the source's death" FAULT_AT=post-dump:answered
 sealed_here 137
 fault here "kill -9 of stasis after the source's death" FAULT_AT=end:asked FAULT_KILL=stasis
 sealed_here 137
+
+# An ssh whose link breaks when "go" has passed. Then nobody gets through while $WORK/closed is there.
+cat >"$FAULT_FOLDER/cut-after-go" <<'PYTHON'
+#!/usr/bin/python3 -IS
+import os, select, subprocess, sys
+closed, log = sys.argv[1:3]
+if os.path.exists(closed):
+    sys.exit("no way through")
+ssh = subprocess.Popen(sys.argv[3:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+there, back = ssh.stdin.fileno(), ssh.stdout.fileno()
+go = b"\x02\x00\x00\x00\x72\x00"  # a frame of two bytes: field 14, empty
+while True:
+    for fd in select.select([0, back], [], [])[0]:
+        piece = os.read(fd, 1 << 20)
+        if not piece:
+            sys.exit(1)
+        cut = fd == 0 and piece.endswith(go)
+        if cut:
+            open(closed, "w").close()
+        while piece:
+            piece = piece[os.write(there if fd == 0 else 1, piece):]
+        if cut:
+            with open(log, "w") as file:
+                file.write("fired\n")
+            sys.exit(1)
+PYTHON
+chmod +x "$FAULT_FOLDER/cut-after-go"
+CUT=("${TO[@]}")
+CUT[1]="$FAULT_FOLDER/cut-after-go $WORK/closed $FAULT_LOG $SSH"
+
+# It arrived: it runs there, and is gone here.
+arrived() { # CODE
+    check_eq "$CODE" "$1" "exit code ($ERR)"
+    goes_on "$THERE" "$BEFORE"
+    runs_there || fail "runc there does not say that $ID runs"
+    ! container_runs "$ID" || fail "$ID runs here as well"
+}
+
+cut_move() {
+    FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
+    rm -f "$FAULT_LOG"* "$WORK/closed"
+    stasis move-to-host "$TARGET" "$HOST" "${CUT[@]}" >"$WORK/out" 2>"$WORK/err" </dev/null &
+    MOVE=$!
+    wait_for 30 "the cut" grep -sqx fired "$FAULT_LOG"
+}
+
+cut_moved() { # WHAT
+    wait "$MOVE" || CODE=$?
+    ERR=$(<"$WORK/err")
+    wait_for 30 "the end of what the struck move started" nothing_moves
+    echo "fault $FAULTS: $1: exit code $CODE"
+}
+
+cut_move
+wait_for 30 "it to run there" counts_beyond "$THERE" "$BEFORE"
+rm "$WORK/closed" # the network is back
+cut_moved "the link is cut after the last word, and comes back"
+arrived 0
+! rc list -q | grep -qx "$ID" || fail "runc here still has $ID"
+no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
+no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
+rc_b delete --force "$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/*
+
+new_container lost counter
+cut_move
+wait_for 30 "it to run there" counts_beyond "$THERE" "$BEFORE"
+kill -TERM "$(pgrep -f "^$STASIS .* move-to-host $TARGET ")"
+cut_moved "the link is cut after the last word for good"
+arrived 7
+grep -q "does not say whether it runs there" <<<"$ERR" || fail "no word of it: $ERR"
+expect_exit 6 stasis restore "$TARGET"
+! container_runs "$ID" || fail "the refused restore brought it back"
+rc_b delete --force "$ID"
+expect_exit 0 stasis restore "$TARGET" --ignore-misfit moved
+goes_on "$STATUS" "$BEFORE"
+rm -rf "${HOST_B:?}"/{srv,store}/*
+
+echo "faults in all: $FAULTS"
+check_ge "$FAULTS" 20 "number of faults"
