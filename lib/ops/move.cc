@@ -1,6 +1,6 @@
 #include "lib/ops/move.h"
 
-#include <unistd.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +18,7 @@
 #include "lib/ops/draft.h"
 #include "lib/ops/dump.h"
 #include "lib/ops/fit.h"
+#include "lib/ops/network_lock.h"
 #include "lib/ops/restore.h"
 #include "lib/store/move_record.h"
 
@@ -31,6 +32,9 @@ constexpr auto kSettleTime = std::chrono::seconds(60);
 constexpr auto kBetweenTries = std::chrono::milliseconds(500);
 /// The same where the answer changes nothing here: it is to clean up at once rather than at the next move.
 constexpr auto kCleanUpTime = std::chrono::seconds(15);
+
+/// The host's own network namespace, as a description names it.
+constexpr const char* kOwnNetwork = "/proc/self/ns/net";
 
 std::string new_id() {
     std::random_device random;
@@ -94,6 +98,7 @@ class Departure : public Escort {
         const timespec never{std::numeric_limits<time_t>::max(), 0};
         rootfs_ = found.described.rootfs;
         runtime_details_ = found.described.details;
+        lasting_network_ = found.described.lasting_network;
         context_.progress.step("looking at " + request_.to.host);
         HostCheck check =
             ask(channel(), make_offer(id_, found, draft, fs::survey(rootfs_, never).bytes), context_.interrupts);
@@ -101,8 +106,7 @@ class Departure : public Escort {
         check.problems.insert(check.problems.begin(), own.begin(), own.end());
         if (!check.problems.empty()) refuse(check.problems);
         accepted_ = true;
-        warnings_ = check.warnings;
-        for (const std::string& warning : warnings_) context_.progress.warn(warning);
+        for (const std::string& warning : check.warnings) warn(warning);
 
         context_.progress.step("copying its files to " + request_.to.host);
         copy_began_ = fs::Before::look(rootfs_).time;
@@ -152,6 +156,7 @@ class Departure : public Escort {
         if (!arrived_) find_out(dumped.checkpoint);
         const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
         record(store::MoveState::left, "");
+        leave_network(dumped);
         store::remove(context_.store.location(target_.runtime(), target_.container, dumped.checkpoint));
         target_.adapter->remove(target_.container, runtime_details_);
         MoveReport report;
@@ -182,6 +187,24 @@ class Departure : public Escort {
     }
 
   private:
+    /// A stop leaves a network that outlives its container closed to the peers of its connections. Here it would
+    /// answer them, and reset what goes on there.
+    void leave_network(const DumpReport& dumped) {
+        const auto is_kept = [](const Option& option) { return option.key == "tcp-established"; };
+        if (lasting_network_.empty() || std::none_of(dumped.options.begin(), dumped.options.end(), is_kept)) return;
+        const sys::UniqueFd network(::open(lasting_network_.c_str(), O_RDONLY | O_CLOEXEC));
+        if (network && lasting_network_ == kOwnNetwork)
+            unlock_network(network.get(), store::Folders{dumped.path}.logs() / "dump.log");
+        else if (network)
+            warn("the network namespace '" + lasting_network_.string() +
+                 "' stays closed here, so that it does not reset the connections that were moved: remove it");
+    }
+
+    void warn(const std::string& text) {
+        warnings_.push_back(text);
+        context_.progress.warn(text);
+    }
+
     move::Channel& channel() { return link_->channel(); }
 
     /// Tells the target that it is over. True once that has removed everything, and says so by giving up itself.
@@ -281,6 +304,7 @@ class Departure : public Escort {
     std::optional<move::Link> link_;
     Path rootfs_;
     Json runtime_details_;
+    Path lasting_network_;
     timespec copy_began_{};
     std::vector<std::string> warnings_;
     bool accepted_ = false;  ///< something of it may be there
