@@ -57,6 +57,20 @@ done
 ! container_runs "$ID" || fail "$ID still runs here"
 rc_b delete --force "$ID"
 
+echo "== deleted files, locks, sockets, and a file that is written through a mapping all the time"
+new_container files files /data
+for round in 1 2 3; do
+    before=$(<"$STATUS")
+    move >/dev/null
+    for key in counter echoes sequence; do
+        wait_for 10 "$key" eval '[ "$(field $key "$(<"$THERE")")" -gt "$(field $key "$before")" ]'
+    done
+    check_eq "$(field errors "$(<"$THERE")")" none "what is broken ($round)"
+    check_eq "$(field nonce "$(<"$THERE")")" "$(field nonce "$before")" nonce
+    in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" a "${BACK[@]}" >/dev/null
+done
+rc delete --force "$ID"
+
 echo "== memory"
 new_container memory memory 64
 kill -USR1 "$(container_pid "$ID")"

@@ -20,7 +20,16 @@ cat >"$FAULT_FOLDER/kill-source" <<SH
 #!/bin/sh
 kill -KILL \$(pgrep -f "^$STASIS .* move-to-host ")
 SH
-chmod +x "$FAULT_FOLDER"/kill-*
+# Does what was restored there run already? Its file says so.
+cat >"$FAULT_FOLDER/watch-there" <<SH
+#!/bin/sh
+before=\$(cat "\$1")
+i=0
+while [ \$((i += 1)) -le 200 ]; do
+    [ "\$(cat "\$1")" = "\$before" ] || { echo ran >>"$FAULT_LOG"; break; }
+done
+SH
+chmod +x "$FAULT_FOLDER"/{kill,watch}-*
 
 nothing_moves() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft|ssh')" ]; }
 
@@ -86,6 +95,9 @@ for at in start post-restore end; do
     fault there "kill -9 of the receiver at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis
     stayed 1
 done
+fault there "a look at what was restored" FAULT_AT=end:asked "FAULT_DO=$FAULT_FOLDER/watch-there $THERE; exec $FAULT_FOLDER/kill-link"
+! grep -qx ran "$FAULT_LOG" || fail "it ran there before it was dead here"
+stayed 1
 fault there "kill -9 of criu at post-restore" FAULT_AT=post-restore:asked FAULT_KILL=criu
 stayed 1
 fault there "kill -9 of ssh at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
