@@ -178,6 +178,21 @@ rc_b delete --force "$ID"
 rm -rf "${HOST_B:?}"/{srv,store}/*
 
 new_container lost counter
+echo old >"$BUNDLE/rootfs/data/secret"
+touch -d @1000 "$BUNDLE/rootfs/data/secret"
+cat >"$FAULT_FOLDER/change" <<SH
+#!/bin/sh
+echo new >"$BUNDLE/rootfs/data/secret"
+touch -d @1000 "$BUNDLE/rootfs/data/secret"
+SH
+chmod +x "$FAULT_FOLDER/change"
+fault here "a change behind an old time stamp after the first copy" FAULT_AT=pre-dump:asked "FAULT_DO=$FAULT_FOLDER/change"
+arrived 0
+check_eq "$(<"$HOST_B/srv/$ID/rootfs/data/secret")" new "the file that was changed in secret"
+rc_b delete --force "$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/*
+
+new_container last counter
 cut_move
 wait_for 30 "it to run there" counts_beyond "$THERE" "$BEFORE"
 kill -TERM "$(pgrep -f "^$STASIS .* move-to-host $TARGET ")"
