@@ -171,7 +171,7 @@ void send_tree(Channel& channel, const TreeJob& job, sys::Interrupts& interrupts
 }
 
 std::vector<std::string> receiving_rsync(const Rsync& asked, const Path& to) {
-    static const std::regex harmless(
+    static const std::regex kHarmless(
         "-[a-zA-Z]+\\.?[a-zA-Z]*|-@-?[0-9]+|--numeric-ids|--delete(-[a-z]+)?|--log-format=[A-Za-z%]*");
     const auto& words = asked.arguments();
     const int count = words.size();
@@ -179,7 +179,7 @@ std::vector<std::string> receiving_rsync(const Rsync& asked, const Path& to) {
     const bool is_receiver = count >= kFewest && words[0] == "rsync" && words[1] == "--server" &&
                              words[count - 2] == "." && words[count - 1] == "/";
     if (!is_receiver || !std::all_of(words.begin() + 2, words.end() - 2,
-                                     [](const auto& word) { return std::regex_match(word, harmless); }))
+                                     [](const auto& word) { return std::regex_match(word, kHarmless); }))
         throw Error(Kind::failed, "the other host's rsync asks for what is not allowed");
     std::vector<std::string> arguments(words.begin(), words.end() - 1);
     arguments.push_back(to.string() + "/");

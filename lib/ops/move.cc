@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 #include <random>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,7 @@
 #include "lib/ops/fit.h"
 #include "lib/ops/network_lock.h"
 #include "lib/ops/restore.h"
+#include "lib/proc/network.h"
 #include "lib/store/move_record.h"
 
 namespace stasis::ops {
@@ -83,6 +85,16 @@ std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Exami
     return problems;
 }
 
+/// What was put into a network namespace of the runtime's own making is not made again there.
+void add_stranded(const Examination& found, HostCheck& check) {
+    if (!found.described.lasting_network.empty()) return;
+    const std::set<std::string> devices = proc::network_devices(found.described.init.pid);
+    if (!devices.empty())
+        check.warnings.push_back(
+            fmt::format("network devices that were put into it are not made again there, put them in anew: {}",
+                        fmt::join(devices, ", ")));
+}
+
 /// The source's part of one move, as the dump's escort.
 class Departure : public Escort {
   public:
@@ -106,6 +118,7 @@ class Departure : public Escort {
         check.problems.insert(check.problems.begin(), own.begin(), own.end());
         if (!check.problems.empty()) refuse(check.problems);
         accepted_ = true;
+        add_stranded(found, check);
         for (const std::string& warning : check.warnings) warn(warning);
 
         context_.progress.step("copying its files to " + request_.to.host);
@@ -139,8 +152,8 @@ class Departure : public Escort {
 
     void gone() noexcept override {
         try {
+            if (!leaving_) throw Error(Kind::failed, "it died here before '" + request_.to.host + "' had it");
             sys::Interrupts uninterrupted = sys::Interrupts::none();
-            gone_ = true;
             Frame go;
             (void)go.mutable_go();
             channel().send(go, uninterrupted);
@@ -149,16 +162,17 @@ class Departure : public Escort {
             lost_ = error;
             link_->explain(*lost_);
         }
+        bytes_sent_ = channel().sent_bytes();
     }
 
     /// The dump is over, and the target is dead.
     MoveReport finish(const DumpReport& dumped) {
         if (!arrived_) find_out(dumped.checkpoint);
-        const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
-        record(store::MoveState::left, "");
-        leave_network(dumped);
-        store::remove(context_.store.location(target_.runtime(), target_.container, dumped.checkpoint));
-        target_.adapter->remove(target_.container, runtime_details_);
+        try {
+            clear_away(dumped);
+        } catch (const Error& error) {
+            warn("it runs there, but what it left here could not be removed: " + error.message());
+        }
         MoveReport report;
         report.target = target_.text();
         report.host = request_.to.host;
@@ -183,10 +197,19 @@ class Departure : public Escort {
         if (accepted_ && !cleaned && !settle(kCleanUpTime))
             context_.progress.warn(
                 "'" + request_.to.host +
-                "' could not be told to clean up; its next move does, or `stasis list` there shows it");
+                "' could not be told to remove what came; the next move of this container there does");
     }
 
   private:
+    /// Nothing but its files stays here.
+    void clear_away(const DumpReport& dumped) {
+        const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
+        record(store::MoveState::left, "");
+        leave_network(dumped);
+        store::remove(context_.store.location(target_.runtime(), target_.container, dumped.checkpoint));
+        target_.adapter->remove(target_.container, runtime_details_);
+    }
+
     /// A stop leaves a network that outlives its container closed to the peers of its connections. Here it would
     /// answer them, and reset what goes on there.
     void leave_network(const DumpReport& dumped) {
@@ -238,7 +261,6 @@ class Departure : public Escort {
         pid_ = pid;
         arrived_ = true;
         arrived_at_ = Clock::now();
-        bytes_sent_ = channel().sent_bytes();
     }
 
     /// What the target says of this move over a new link; nothing where it can't be asked in time.
@@ -276,7 +298,7 @@ class Departure : public Escort {
                          "' does not say whether it runs there")
                 .hint("look there; where it does not run, `stasis restore " + target_.text() + " " + checkpoint +
                       " --ignore-misfit moved` brings it back here");
-        if (answer->runs()) return arrived_anew(*answer);
+        if (answer->runs()) return arrived(answer->pid());
         store::forget_move(context_.store, target_.runtime(), target_.container);
         RestoreRequest back;
         back.target = target_.text();
@@ -291,12 +313,6 @@ class Departure : public Escort {
         throw lost_->hint("it was brought back here from its state, and runs on; try again");
     }
 
-    void arrived_anew(const move::Settled& answer) {
-        pid_ = answer.pid();
-        arrived_ = true;
-        arrived_at_ = Clock::now();
-    }
-
     Context& context_;
     const MoveRequest& request_;
     const Target& target_;
@@ -308,8 +324,7 @@ class Departure : public Escort {
     timespec copy_began_{};
     std::vector<std::string> warnings_;
     bool accepted_ = false;  ///< something of it may be there
-    bool leaving_ = false;   ///< the record says so
-    bool gone_ = false;
+    bool leaving_ = false;   ///< it is restored there, and the record here says so
     bool arrived_ = false;
     std::optional<Error> lost_;  ///< why its arrival is not known
     int pid_ = 0;
@@ -351,6 +366,7 @@ HostCheck check_other_host(Context& context, const std::string& name, const Exam
     const Target target = resolve(context, name);
     HostCheck check;
     try {
+        if (found.no_criu) throw *found.no_criu;
         move::Link link(to, context.interrupts);
         store::Manifest draft = draft_manifest(target, found, target.adapter->version());
         draft.kind = "stop";
@@ -368,6 +384,7 @@ HostCheck check_other_host(Context& context, const std::string& name, const Exam
     }
     const std::vector<HostCheck::Problem> own = find_unmovable(target, found);
     check.problems.insert(check.problems.begin(), own.begin(), own.end());
+    add_stranded(found, check);
     return check;
 }
 

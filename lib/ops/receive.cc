@@ -254,7 +254,10 @@ class Arrival {
 
     void give_up() {
         if (partial_ && !partial_->sealed()) sys::remove_tree(partial_->abandon().parent_path());
-        if (recorded_) roll_back(context_, target_, move_);
+        if (!recorded_) return;
+        roll_back(context_, target_, move_);
+        // The files that it left when it was moved away are still such.
+        if (known_) store::write_move(context_.store, target_.runtime(), target_.container, *known_);
         recorded_ = false;
     }
 

@@ -67,6 +67,7 @@ class Restore {
                     warnings_};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
+            if (request_.hold) throw;  // the checkpoint does not stay
             const std::string remedy = error.hint().empty() ? "remove the cause and restore again" : error.hint();
             error.hint(remedy + "; the checkpoint is unharmed");
             throw;
