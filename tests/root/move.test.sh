@@ -71,6 +71,25 @@ for round in 1 2 3; do
 done
 rc delete --force "$ID"
 
+echo "== an overlay, and a network device that was put in"
+new_container overlay counter
+rc delete --force "$ID"
+mv "$BUNDLE/rootfs" "$BUNDLE/lower"
+mkdir "$BUNDLE"/{rootfs,upper,work}
+mount -t overlay overlay -o "lowerdir=$BUNDLE/lower,upperdir=$BUNDLE/upper,workdir=$BUNDLE/work" "$BUNDLE/rootfs"
+start_container "$ID" "$BUNDLE"
+wait_for 30 "the status of $ID" eval '[ "$(field nonce "$(<"$STATUS")")" != "$NONCE" ]'
+NONCE=$(field nonce "$(<"$STATUS")") before=$(counter_in "$STATUS")
+in_container() { nsenter -t "$(container_pid "$ID")" --net "$@"; }
+in_container ip link add put-in type veth peer name other
+in_container ip address add 10.9.9.9/24 dev put-in
+in_container ip link set put-in up
+expect_exit 0 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+grep -q "not made again there.*: put-in$" <<<"$ERR" || fail "the device is not named: $ERR"
+goes_on "$THERE" "$before"
+rc_b delete --force "$ID"
+umount "$BUNDLE/rootfs"
+
 echo "== memory"
 new_container memory memory 64
 kill -USR1 "$(container_pid "$ID")"
