@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 . "$TESTS_DIR/second_host.sh"
 
-# new_container KIND PROGRAM [ARG...]
+# new_container KIND PROGRAM [ARG...]: its status is in $STATUS here and, when it has moved, in $THERE.
+# shellcheck disable=SC2034
 new_container() {
     ID=$(unique_id "$1") TARGET=runc:$ID
     BUNDLE=$SRV/$ID STATUS=$BUNDLE/rootfs/status THERE=$HOST_B/srv/$ID/rootfs/status
@@ -14,7 +15,7 @@ new_container() {
     NONCE=$(field nonce "$(<"$STATUS")")
 }
 
-move() { stasis move-to-host "$TARGET" "$HOST" "${TO[@]}" "$@"; }
+move() { stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"; }
 counter_in() { field counter "$(<"$1")"; }
 counts_beyond() { [ "$(counter_in "$1")" -gt "$2" ]; }
 runs_there() { rc_b list -q | grep -qx "$ID" && [ "$(rc_b state "$ID" | grep -c '"status": "running"')" = 1 ]; }

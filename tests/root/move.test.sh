@@ -5,6 +5,9 @@
 . "$TESTS_DIR/bundle.sh"
 . "$TESTS_DIR/move.sh"
 
+status_differs() { [ "$(field "$1" "$(<"$2")")" != "$(field "$1" "$3")" ]; } # KEY FILE TEXT
+status_beyond() { [ "$(field "$1" "$(<"$2")")" -gt "$(field "$1" "$3")" ]; }
+
 second_host_setup
 
 echo "== a counter, with files of all kinds"
@@ -63,7 +66,7 @@ for round in 1 2 3; do
     before=$(<"$STATUS")
     move >/dev/null
     for key in counter echoes sequence; do
-        wait_for 10 "$key" eval '[ "$(field $key "$(<"$THERE")")" -gt "$(field $key "$before")" ]'
+        wait_for 10 "$key" status_beyond $key "$THERE" "$before"
     done
     check_eq "$(field errors "$(<"$THERE")")" none "what is broken ($round)"
     check_eq "$(field nonce "$(<"$THERE")")" "$(field nonce "$before")" nonce
@@ -78,7 +81,7 @@ mv "$BUNDLE/rootfs" "$BUNDLE/lower"
 mkdir "$BUNDLE"/{rootfs,upper,work}
 mount -t overlay overlay -o "lowerdir=$BUNDLE/lower,upperdir=$BUNDLE/upper,workdir=$BUNDLE/work" "$BUNDLE/rootfs"
 start_container "$ID" "$BUNDLE"
-wait_for 30 "the status of $ID" eval '[ "$(field nonce "$(<"$STATUS")")" != "$NONCE" ]'
+wait_for 30 "the status of $ID" status_differs nonce "$STATUS" "nonce=$NONCE"
 NONCE=$(field nonce "$(<"$STATUS")") before=$(counter_in "$STATUS")
 in_container() { nsenter -t "$(container_pid "$ID")" --net "$@"; }
 in_container ip link add put-in type veth peer name other
@@ -93,12 +96,12 @@ umount "$BUNDLE/rootfs"
 echo "== memory"
 new_container memory memory 64
 kill -USR1 "$(container_pid "$ID")"
-wait_for 30 "work" eval '[ "$(field work "$(<"$STATUS")")" = 1 ]'
+wait_for 30 "work" status_beyond work "$STATUS" work=0
 before=$(<"$STATUS")
 move
 wait_for 10 "$ID there" runs_there
 kill -USR2 "$(rc_b state "$ID" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
-wait_for 60 "a new checksum" eval '[ "$(field checks "$(<"$THERE")")" != "$(field checks "$before")" ]'
+wait_for 60 "a new checksum" status_differs checks "$THERE" "$before"
 for key in nonce sum work; do
     check_eq "$(field $key "$(<"$THERE")")" "$(field $key "$before")" "$key"
 done

@@ -33,6 +33,7 @@ BatchMode yes
 CONF
     echo "[127.0.0.1]:2222 $(<"$HOST_B/host_key.pub")" >"$HOST_B/known_hosts"
     SSH="nsenter --net=/run/netns/$HOST_B_ID ssh -F $HOST_B/ssh_config"
+    # shellcheck disable=SC2034
     TO=(--ssh "$SSH" --port 2222 --identity "$HOST_B/key" --remote-stasis
         "$STASIS --store $STASIS_STORE --runc-root $RUNC_ROOT")
     HOST=root@127.0.0.1
@@ -46,14 +47,14 @@ CONF
 second_host() { # FOLDER NAME SRV RUNC_ROOT STORE
     local hierarchy
     exec 2>"$1/log"
-    for hierarchy in $(awk '$3 ~ /^cgroup/ { print $2 }' /proc/mounts); do
+    while read -r hierarchy; do
         mkdir -p "$hierarchy/$2" || continue
         if [ -e "$hierarchy/cpuset.cpus" ] && [ -e "$hierarchy/tasks" ]; then
             cat "$hierarchy/cpuset.cpus" >"$hierarchy/$2/cpuset.cpus"
             cat "$hierarchy/cpuset.mems" >"$hierarchy/$2/cpuset.mems"
         fi
-        echo $BASHPID >"$hierarchy/$2/cgroup.procs"
-    done
+        echo "$$" >"$hierarchy/$2/cgroup.procs"
+    done < <(awk '$3 ~ /^cgroup/ { print $2 }' /proc/mounts)
     exec nsenter --net="/run/netns/$2" unshare --mount --uts --cgroup --propagation private \
         bash -c "$(declare -f second_host_inside); second_host_inside \"\$@\"" host-b "$@"
 }
