@@ -192,7 +192,7 @@ class Departure : public Escort {
         if (leaving_) store::forget_move(context_.store, target_.runtime(), target_.container);
         if (!link_) return;
         link_->explain(error);
-        const bool cleaned = link_->channel().was_given_up() || say_so(error);
+        const bool cleaned = channel().was_given_up() || (!channel().is_lost() && say_so(error));
         link_.reset();
         if (accepted_ && !cleaned && !settle(kCleanUpTime))
             context_.progress.warn(
