@@ -1,9 +1,11 @@
 #include "lib/ops/check.h"
+#include "lib/ops/move.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
+#include "cmd/destination_options.h"
 #include "cmd/documents.h"
 #include "cmd/dump_options.h"
 #include "cmd/exit_code.h"
@@ -77,8 +79,26 @@ void print_check(const ops::TargetCheck& check, bool explain) {
     if (explain) print_table(rows_of(check.found.options));
 }
 
+Json to_json(const ops::HostCheck& check) {
+    Json problems = Json::array();
+    for (const ops::HostCheck::Problem& problem : check.problems)
+        problems.push_back({{"what", problem.what}, {"remedy", problem.remedy}});
+    return {{"stasis", check.stasis}, {"criu", check.criu}, {"problems", problems}, {"warnings", check.warnings}};
+}
+
+void print_other_host(const std::string& host, const ops::HostCheck& check) {
+    const std::string versions =
+        check.stasis.empty() ? "" : fmt::format(": stasis {}, CRIU {}", check.stasis, check.criu);
+    print_text(fmt::format("it {} be moved to {}{}\n", check.problems.empty() ? "can" : "can't", host, versions));
+    for (const ops::HostCheck::Problem& problem : check.problems)
+        print_text(fmt::format("  {}\n{}", problem.what,
+                               problem.remedy.empty() ? "" : fmt::format("    → {}\n", problem.remedy)));
+    for (const std::string& warning : check.warnings) print_text(fmt::format("  warning: {}\n", warning));
+}
+
 struct CheckOptions {
     std::string target;
+    move::Destination to;
     ops::Wishes wishes;
     bool stop = false;
     bool explain = false;
@@ -86,13 +106,22 @@ struct CheckOptions {
 
 int check_target(const Globals& globals, CheckOptions& options) {
     Session session(globals);
-    options.wishes.keeps_running = !options.stop;
+    const bool moves = !options.to.host.empty();
+    options.wishes.keeps_running = !options.stop && !moves;
     const ops::TargetCheck check = ops::check_target(session.context(), options.target, options.wishes);
-    if (globals.json)
-        print_json(to_json(check));
-    else
+    std::optional<ops::HostCheck> there;
+    if (moves) there = ops::check_other_host(session.context(), options.target, check.found, options.to);
+    const bool ok = check.found.seen.blockers.empty() && (!there || there->problems.empty());
+    if (globals.json) {
+        Json document = to_json(check);
+        document["ok"] = ok;
+        if (there) document.push_back({"other_host", to_json(*there)});
+        print_json(document);
+    } else {
         print_check(check, options.explain);
-    return check.found.seen.blockers.empty() ? kOk : kFailed;
+        if (there) print_other_host(options.to.host, *there);
+    }
+    return ok ? kOk : kFailed;
 }
 
 }  // namespace
@@ -109,9 +138,14 @@ void add_check(CLI::App& parent, const Globals& globals, Run& run) {
     add_wishes(command, options->wishes);
     command.add_flag("--stop", options->stop, "Look as stateful-stop does, rather than snapshot");
     command.add_flag("--explain", options->explain, "Print each CRIU option that would be chosen, and why");
+    CLI::Option& host = *command.add_option("--host", options->to.host, "Can it be moved there? As move-to-host looks")
+                             ->type_name("[USER@]HOST");
+    for (CLI::Option* how : add_destination(command, options->to)) how->needs(&host);
     command.callback([&globals, &run, options] {
         run = [&globals, options] {
-            return options->target.empty() ? check_host(globals) : check_target(globals, *options);
+            if (!options->target.empty()) return check_target(globals, *options);
+            if (!options->to.host.empty()) throw Error(Kind::usage, "--host needs a TARGET: what is to be moved there");
+            return check_host(globals);
         };
     });
 }

@@ -33,6 +33,7 @@ struct Command {
 void add_snapshot(CLI::App& parent, const Globals& globals, Run& run);
 void add_stateful_stop(CLI::App& parent, const Globals& globals, Run& run);
 void add_restore(CLI::App& parent, const Globals& globals, Run& run);
+void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run);
 void add_check(CLI::App& parent, const Globals& globals, Run& run);
 void add_list(CLI::App& parent, const Globals& globals, Run& run);
 void add_info(CLI::App& parent, const Globals& globals, Run& run);
@@ -43,6 +44,10 @@ void add_bug_report(CLI::App& parent, const Globals& globals, Run& run);
 void add_completion(CLI::App& parent, const Globals& globals, Run& run);
 
 // Hidden: what stasis starts itself (cmd/internal.cc).
+/// The other end of move-to-host, on its standard input and output.
+void add_receive(CLI::App& parent, const Globals& globals, Run& run);
+/// See lib/move/tree.h.
+void add_rsync_transport(CLI::App& parent, const Globals& globals, Run& run);
 /// The process that `check` dumps and restores to see whether CRIU works here.
 void add_selftest_target(CLI::App& parent, const Globals& globals, Run& run);
 /// See lib/runtime/runc_network.h.

@@ -44,6 +44,10 @@ void add_wishes(CLI::App& command, ops::Wishes& wishes) {
         ->check(CLI::IsMember({"auto", "none"}))
         ->default_str("auto")
         ->type_name("auto|none");
+    add_move_wishes(command, wishes);
+}
+
+void add_move_wishes(CLI::App& command, ops::Wishes& wishes) {
     command.add_flag("--drop-exec", wishes.drop_exec, "Leave out processes that were started into it with exec");
     command
         .add_option_function<std::string>(

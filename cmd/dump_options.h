@@ -10,6 +10,9 @@ namespace stasis {
 /// The options that decide whether a dump can be made: check has them as well.
 void add_wishes(CLI::App& command, ops::Wishes& wishes);
 
+/// Those of them that a move has, too: it writes nothing that is kept.
+void add_move_wishes(CLI::App& command, ops::Wishes& wishes);
+
 /// The options that snapshot and stateful-stop share.
 void add_dump_options(CLI::App& command, ops::DumpRequest& request, bool& explain);
 

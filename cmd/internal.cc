@@ -1,6 +1,11 @@
 // Commands that stasis starts itself; help does not list them.
+#include <unistd.h>
+
 #include "cmd/command.h"
 #include "cmd/exit_code.h"
+#include "lib/move/channel.h"
+#include "lib/move/tree.h"
+#include "lib/ops/receive.h"
 #include "lib/ops/selftest.h"
 #include "lib/runtime/runc_network.h"
 
@@ -19,7 +24,36 @@ struct RunWithConfigOptions {
     std::vector<std::string> command;
 };
 
+struct RsyncTransportOptions {
+    int fd = -1;
+    std::vector<std::string> words;
+};
+
 }  // namespace
+
+void add_receive(CLI::App& parent, const Globals& globals, Run& run) {
+    add_hidden(parent, "receive").callback([&globals, &run] {
+        run = [&globals]() -> int {
+            Session session(globals);
+            move::Channel channel(sys::UniqueFd(::dup(STDIN_FILENO)), sys::UniqueFd(::dup(STDOUT_FILENO)));
+            ops::receive(session.context(), channel);
+            return kOk;
+        };
+    });
+}
+
+void add_rsync_transport(CLI::App& parent, const Globals&, Run& run) {
+    const auto options = std::make_shared<RsyncTransportOptions>();
+    CLI::App& command = add_hidden(parent, "rsync-transport");
+    command.add_option("FD", options->fd)->required();
+    command.add_option("WORDS", options->words)->required();
+    command.callback([&run, options] {
+        run = [options]() -> int {
+            move::rsync_transport(options->words, options->fd);
+            return kOk;
+        };
+    });
+}
 
 void add_selftest_target(CLI::App& parent, const Globals&, Run& run) {
     add_hidden(parent, "selftest-target").callback([&run] { run = ops::run_selftest_target; });

@@ -17,10 +17,11 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 14> kCommands{{
+constexpr std::array<Command, 17> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
+    {"move-to-host", add_move_to_host},
     {"check", add_check},
     {"list", add_list},
     {"info", add_info},
@@ -29,6 +30,8 @@ constexpr std::array<Command, 14> kCommands{{
     {"prune", add_prune},
     {"bug-report", add_bug_report},
     {"completion", add_completion},
+    {"receive", add_receive},
+    {"rsync-transport", add_rsync_transport},
     {"selftest-target", add_selftest_target},
     {"prepare-network", add_prepare_network},
     {"run-with-config", add_run_with_config},

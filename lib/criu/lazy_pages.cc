@@ -36,7 +36,8 @@ sys::Child start_daemon(const Binary& criu, const sys::Path& images, const sys::
     command.unset_env = {"CRIU_CONFIG_FILE"};
     command.descriptors = {{status, status}};
     for (const int fd : inherited) command.descriptors.emplace_back(fd, fd);
-    command.outlives_us = true;
+    command.own_session = true;
+    command.blocked_signals = {SIGINT, SIGTERM, SIGHUP};  // it must go on when we are ended
     return sys::Child::start(command);
 }
 

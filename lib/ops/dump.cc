@@ -9,14 +9,13 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
-#include "lib/base/version.h"
 #include "lib/criu/criu.h"
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
+#include "lib/ops/draft.h"
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
 #include "lib/ops/fit.h"
-#include "lib/ops/host.h"
 #include "lib/ops/settle.h"
 #include "lib/pages/receiver.h"
 #include "lib/proc/memory.h"
@@ -80,10 +79,12 @@ class Dump {
         earlier_.emplace(context_, target);
         settle_interrupted(target, found.described.init.pid, settlement);
         const store::Location location = place(target);
+        draft(target, found, location);
+        ask_escort(target, found);
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
-            prepare(target, found, partial);
+            write_extra_files(found.described, partial.folders());
             freeze_and_dump(target, found, partial, settlement);
         } catch (Error& error) {
             files_.stop();  // nothing may write into what is about to be removed
@@ -129,31 +130,20 @@ class Dump {
         return context_.store.location(target.runtime(), target.container, name);
     }
 
-    /// The manifest as far as it is known before the freeze, and the files beside the images.
-    void prepare(const Target& target, const Examination& found, const store::Partial& partial) {
-        const runtime::Description& described = found.described;
-        const Host host = this_host();
-        manifest_.stasis_version = kVersion;
-        manifest_.runtime = target.runtime();
-        manifest_.runtime_version = runtime_version_.get();
-        manifest_.container = target.container;
-        manifest_.checkpoint = request_.wishes.directory ? store::plain_location(*request_.wishes.directory).name
-                                                         : partial.folders().root.stem().string();
+    /// The manifest as far as it is known before the freeze.
+    void draft(const Target& target, const Examination& found, const store::Location& location) {
+        manifest_ = draft_manifest(target, found, runtime_version_.get());
+        manifest_.checkpoint = location.name;
         manifest_.kind = kind_name(request_.kind);
-        manifest_.created = utc_now();
-        manifest_.host_name = host.name;
-        manifest_.kernel = host.kernel;
-        manifest_.architecture = host.architecture;
-        manifest_.boot_id = host.boot_id;
-        manifest_.cpu_features = host.cpu_features;
-        manifest_.criu_version = found.criu->version.text();
-        manifest_.criu_options = found.options;
-        manifest_.runtime_details = described.details;
-        manifest_.lasting_network = described.lasting_network;
         manifest_.restored_with_all = request_.restored_with_all;
-        manifest_.order = described.order;
-        for (const proc::Stat& task : found.seen.tasks) manifest_.tasks.push_back({task.id.pid, task.command});
-        write_extra_files(described, partial.folders());
+    }
+
+    /// Who goes along needs to know what the target expects around it before its files are there.
+    void ask_escort(const Target& target, const Examination& found) const {
+        if (request_.escort == nullptr) return;
+        store::Manifest draft = manifest_;
+        draft.expected = record_expectations(target, found.described, true, request_.with_volumes);
+        request_.escort->looked(found, draft);
     }
 
     /// The copy of the files begins, while CRIU gets ready.
@@ -224,6 +214,7 @@ class Dump {
             if (receiver_) receiver_->explain(error);
             after_failure(error, found.seen, partial, settlement);
         }
+        if (request_.escort != nullptr) request_.escort->gone();
         if (request_.kind == DumpKind::stop) return wait_for_end(found.seen.tasks);
         write_and_seal(partial);
     }
@@ -302,6 +293,7 @@ class Dump {
             const sys::UniqueFd folder = sys::open_path(folders.root, O_RDONLY | O_DIRECTORY);
             sys::sync_file_system(folder.get(), folders.root.native());
         }
+        if (request_.escort != nullptr) request_.escort->freezing();
         context_.progress.step("dumping");
         frozen_since_ = Clock::now();
     }
@@ -311,8 +303,10 @@ class Dump {
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
         manifest_.expected = record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
+        if (request_.escort != nullptr) request_.escort->frozen(described, partial.folders());
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
         if (request_.kind == DumpKind::stop) write_and_seal(partial);
+        if (request_.escort != nullptr) request_.escort->sealed(manifest_);
     }
 
     /// CRIU has killed them, and freeing a large memory takes a moment: who asked for a stop can rely on it.
@@ -412,7 +406,7 @@ DumpReport dump(Context& context, const DumpRequest& request) {
         try {
             return Dump(context, request).run();
         } catch (Error& error) {
-            if (!error.transient()) throw;
+            if (!error.transient() || request.escort != nullptr) throw;
             if (pause == kPauses.end()) throw error.context(fmt::format("tried {} times", kPauses.size() + 1));
             context.progress.warn(fmt::format("{}: {}; trying again in {:g} s ({} of {})", error.message(),
                                               error.cause(), std::chrono::duration<double>(*pause).count(),

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "lib/ops/escort.h"
 #include "lib/ops/examine.h"
 #include "lib/pages/codec.h"
 
@@ -23,6 +24,7 @@ struct DumpRequest {
     pages::Compression compression;
     bool ignore_blockers = false;    ///< dump although the look says that it can't work
     bool restored_with_all = false;  ///< of a stop: restore_all() brings it back
+    Escort* escort = nullptr;        ///< for a stop: who carries its state away. Such a dump is tried once only
 };
 
 struct DumpReport {

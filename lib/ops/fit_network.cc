@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -76,8 +77,19 @@ bool is_configured(const std::string& address) {
     return found;
 }
 
+bool any_interface_is_up() {
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) < 0) return false;
+    bool found = false;
+    for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next)
+        found = found || (entry->ifa_flags & IFF_UP) != 0;
+    ::freeifaddrs(list);
+    return found;
+}
+
+/// While nothing is up in a new namespace it knows no address of its own, and any can be bound to (Linux 6.18).
 bool has_address(const std::string& address) {
-    return try_to_bind(address, 0, false) != EADDRNOTAVAIL || is_configured(address);
+    return (any_interface_is_up() && try_to_bind(address, 0, false) != EADDRNOTAVAIL) || is_configured(address);
 }
 
 bool holds_any(pid_t pid, const std::set<std::uint64_t>& sockets) {

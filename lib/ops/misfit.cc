@@ -14,7 +14,7 @@
 namespace stasis::ops {
 namespace {
 
-constexpr std::array<std::pair<MisfitKind, const char*>, 11> kNames{{{MisfitKind::target, "target"},
+constexpr std::array<std::pair<MisfitKind, const char*>, 12> kNames{{{MisfitKind::target, "target"},
                                                                      {MisfitKind::architecture, "architecture"},
                                                                      {MisfitKind::runtime, "runtime"},
                                                                      {MisfitKind::criu, "criu"},
@@ -24,7 +24,8 @@ constexpr std::array<std::pair<MisfitKind, const char*>, 11> kNames{{{MisfitKind
                                                                      {MisfitKind::mounts, "mounts"},
                                                                      {MisfitKind::files, "files"},
                                                                      {MisfitKind::pids, "pids"},
-                                                                     {MisfitKind::addresses, "addresses"}}};
+                                                                     {MisfitKind::addresses, "addresses"},
+                                                                     {MisfitKind::moved, "moved"}}};
 
 std::vector<std::string> missing_from(const std::vector<std::string>& have, const std::vector<std::string>& needed) {
     std::vector<std::string> missing;

@@ -13,7 +13,7 @@
 namespace stasis::ops {
 
 /// What in a checkpoint and a host can be at odds.
-enum class MisfitKind { target, architecture, runtime, criu, cpu, cgroups, lsm, mounts, files, pids, addresses };
+enum class MisfitKind { target, architecture, runtime, criu, cpu, cgroups, lsm, mounts, files, pids, addresses, moved };
 
 /// The name by which `restore --ignore-misfit` knows a kind.
 std::string to_string(MisfitKind kind);

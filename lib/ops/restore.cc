@@ -17,6 +17,7 @@
 #include "lib/ops/network_lock.h"
 #include "lib/ops/plain_images.h"
 #include "lib/proc/orphans.h"
+#include "lib/store/move_record.h"
 
 namespace stasis::ops {
 namespace {
@@ -49,7 +50,7 @@ class Restore {
   private:
     RestoreReport try_it() {
         target_ = resolve(context_, request_.target);
-        lock_.emplace(context_.store.lock(target_.runtime(), target_.container));
+        if (request_.lock == nullptr) own_lock_.emplace(context_.store.lock(target_.runtime(), target_.container));
         choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
         criu_ = criu::find_binary(context_.interrupts);
         make_plan();
@@ -74,7 +75,9 @@ class Restore {
             target_.adapter->kill(target_.container);
         }
         try {
-            const int pid = bring_back(lock_->fd());
+            const int pid = bring_back(request_.lock != nullptr ? request_.lock->fd() : own_lock_->fd());
+            // It is this host's again; one that is held is not yet.
+            if (!request_.hold) store::forget_move(context_.store, target_.runtime(), target_.container);
             return {target_.text(),
                     choice_.manifest.checkpoint,
                     choice_.location.path(),
@@ -85,6 +88,7 @@ class Restore {
                     {}};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
+            if (request_.hold) throw;  // the checkpoint does not stay
             const std::string remedy = error.hint().empty() ? "remove the cause and restore again" : error.hint();
             error.hint(remedy + "; the checkpoint is unharmed");
             throw;
@@ -115,11 +119,14 @@ class Restore {
         plan_.criu_configuration = criu::restore_configuration(choice_.manifest.criu_options);
         plan_.criu = criu_.path;
         plan_.console_socket = request_.console_socket;
+        plan_.hold = request_.hold;
+        if (request_.lock != nullptr) plan_.lock_fd = request_.lock->fd();
     }
 
     /// Refuses with everything in which this host or the target's surroundings do not fit, at once.
     void refuse_misfit() {
-        const Fit found = fit(target_, choice_.manifest, plan_, criu_.version);
+        Fit found = fit(target_, choice_.manifest, plan_, criu_.version);
+        compare_moves(found);
         std::vector<std::string> problems;
         for (const Misfit& misfit : found.misfits) {
             const std::string line = misfit.what + (misfit.remedy.empty() ? "" : " (" + misfit.remedy + ")");
@@ -132,6 +139,19 @@ class Restore {
                 .hint("put right what is listed, then restore again");
         warnings_.insert(warnings_.end(), found.warnings.begin(), found.warnings.end());
         for (const std::string& warning : warnings_) context_.progress.warn(warning);
+    }
+
+    /// A target that was moved away may run there.
+    void compare_moves(Fit& found) const {
+        const std::optional<store::MoveRecord> move =
+            store::read_move(context_.store, target_.runtime(), target_.container);
+        if (!move) return;
+        if (move->state == store::MoveState::leaving)
+            found.misfits.push_back({MisfitKind::moved,
+                                     "its move to '" + move->peer + "' broke off at the last moment: it may run there",
+                                     "look there first; restore it here only where it does not"});
+        if (move->state == store::MoveState::left)
+            found.warnings.push_back("it was moved to '" + move->peer + "', and may run there");
     }
 
     bool is_ignored(MisfitKind kind) const {
@@ -243,7 +263,7 @@ class Restore {
     const RestoreRequest& request_;
     const Clock::time_point began_ = Clock::now();
     Target target_;
-    std::optional<store::ContainerLock> lock_;
+    std::optional<store::ContainerLock> own_lock_;  ///< unless the caller holds one
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;

@@ -16,6 +16,9 @@ struct RestoreRequest {
     bool lazy = false;  ///< run first, memory follows; where the host can't, all at once with a warning
     std::optional<Path> console_socket;
     std::vector<std::string> ignored_misfits;  ///< of ignorable_misfits(), or "all"
+    /// Leave it stopped before its first instruction (runtime::RestorePlan::hold).
+    bool hold = false;
+    const store::ContainerLock* lock = nullptr;  ///< where the caller has taken the container already
 };
 
 struct RestoreReport {

@@ -187,6 +187,11 @@ std::vector<Stat> tree_of(pid_t root, const std::vector<Stat>& processes) {
     return result;
 }
 
+void continue_tree(pid_t root) {
+    const std::vector<Stat> tree = tree_of(root, all_processes());
+    for (auto task = tree.rbegin(); task != tree.rend(); ++task) (void)::kill(task->id.pid, SIGCONT);
+}
+
 bool is_ancestor(pid_t ancestor, pid_t pid) {
     for (std::optional<Stat> stat = read_stat(pid); stat; stat = read_stat(stat->parent)) {
         if (stat->id.pid == ancestor) return true;

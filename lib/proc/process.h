@@ -118,6 +118,10 @@ std::vector<Stat> all_processes();
 /// `root` and its descendants among `processes`, parents before children.
 std::vector<Stat> tree_of(pid_t root, const std::vector<Stat>& processes);
 
+/// Lets `root` and its descendants, stopped by SIGSTOP, go on: children before parents, so that no parent sees its
+/// child stopped.
+void continue_tree(pid_t root);
+
 /// Is `ancestor` the process `pid` or one of its ancestors?
 bool is_ancestor(pid_t ancestor, pid_t pid);
 

@@ -291,8 +291,10 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
 
     // runc's restore has no flag for most of CRIU's options; CRIU reads them from this file.
     const Path configuration = plan.logs / (plan.log_name + ".conf");
-    sys::write_file_atomically(configuration, plan.criu_configuration + inherit_configuration(plan.details.at("stdio")),
-                               0600);
+    // Works beside runc's own options (runc 1.1.5, CRIU 4.2.1); runc then says that it runs.
+    const std::string hold = plan.hold ? "leave-stopped\n" : "";
+    sys::write_file_atomically(configuration,
+                               plan.criu_configuration + inherit_configuration(plan.details.at("stdio")) + hold, 0600);
     const Path runc_log = plan.logs / (plan.log_name + ".runc");
     std::vector<std::string> words{"--log",
                                    runc_log,
@@ -328,6 +330,7 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
     restore.in = stdio[0].get();
     restore.out = stdio[1].get();
     restore.err = stdio[2].get();
+    if (plan.lock_fd >= 0) restore.descriptors.emplace_back(plan.lock_fd, plan.lock_fd);
     const proc::Orphans orphans;
     sys::Child runc = sys::Child::start(restore);
     const sys::WaitStatus ended = wait_for_restore(runc, interrupts);
@@ -369,6 +372,18 @@ void RuncAdapter::kill(const std::string& container) const {
     }
     if (init && !proc::wait_until_ended(init->id, kDeathTimeoutMs))
         throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
+}
+
+void RuncAdapter::remove(const std::string& container, const Json& details) const {
+    const Status now = status(container);
+    if (now == Status::running || now == Status::paused || now == Status::created) kill(container);
+    clear_away(container);
+    end_remains(details.at("freezer").get<std::string>());
+    if (std::filesystem::exists(root_ / container)) {
+        sys::Command remove;
+        remove.args = command({"delete", "--force", container});
+        (void)sys::run_or_throw(remove);
+    }
 }
 
 }  // namespace stasis::runtime

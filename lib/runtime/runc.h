@@ -22,6 +22,7 @@ class RuncAdapter : public Adapter {
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
     proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
+    void remove(const std::string& container, const Json& details) const override;
 
   private:
     /// `runc --root R WORDS…`

@@ -74,6 +74,9 @@ struct RestorePlan {
     Path criu;                       ///< the CRIU that the runtime must find
     std::optional<Path> console_socket;
     bool lazy = false;  ///< the memory follows, from `criu lazy-pages`, whose socket is in `logs`
+    /// Leave all tasks stopped (SIGSTOP) before their first instruction; proc::continue_tree() lets them go.
+    bool hold = false;
+    int lock_fd = -1;  ///< a lock that the restore holds for as long as it runs, should we die
 };
 
 /// One runtime: finds its containers, describes them for a dump, brings them back.
@@ -113,6 +116,9 @@ class Adapter {
 
     /// Kills a running container and waits until it is gone.
     virtual void kill(const std::string& container) const = 0;
+    /// Removes a container that runs, is half restored, or has ended, and what the runtime keeps of it; not its files.
+    /// `details` as in its description.
+    virtual void remove(const std::string& container, const Json& /*details*/) const { kill(container); }
 };
 
 /// The runtimes that stasis knows, in the order in which a bare name is looked for.

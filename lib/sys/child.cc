@@ -80,13 +80,12 @@ Child Child::start(const Command& command) {
     sigset_t blocked;
     sigset_t all;
     sigemptyset(&blocked);
-    if (command.outlives_us)
-        for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&blocked, number);
+    for (const int number : command.blocked_signals) sigaddset(&blocked, number);
     sigfillset(&all);
     posix_spawnattr_setsigmask(&attributes, &blocked);
     posix_spawnattr_setsigdefault(&attributes, &all);
     short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    if (command.outlives_us)
+    if (command.own_session)
         flags |= POSIX_SPAWN_SETSID;
     else if (command.own_process_group)
         flags |= POSIX_SPAWN_SETPGROUP;

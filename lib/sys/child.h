@@ -40,8 +40,8 @@ struct Command {
     /// Further descriptors: our number, the child's number.
     std::vector<std::pair<int, int>> descriptors;
     bool own_process_group = true;
-    /// A session of its own, and deaf to SIGINT, SIGTERM and SIGHUP: what must go on when we are ended.
-    bool outlives_us = false;
+    std::vector<int> blocked_signals;  ///< stay blocked in the child
+    bool own_session = false;
 };
 
 /// A running child; the destructor kills and reaps what was not waited for.

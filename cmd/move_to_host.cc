@@ -1,0 +1,65 @@
+#include "lib/ops/move.h"
+
+#include <fmt/format.h>
+
+#include "cmd/destination_options.h"
+#include "cmd/dump_options.h"
+#include "cmd/exit_code.h"
+#include "cmd/output.h"
+
+namespace stasis {
+namespace {
+
+Json to_json(const ops::MoveReport& report) {
+    return {{"target", report.target},
+            {"host", report.host},
+            {"mode", report.mode},
+            {"pid", report.pid},
+            {"downtime_us", report.downtime_us},
+            {"total_us", report.total_us},
+            {"bytes_sent", report.bytes_sent},
+            {"bytes_sent_frozen", report.bytes_sent_frozen},
+            {"options", stasis::to_json(report.options)},
+            {"warnings", report.warnings}};
+}
+
+int run_move(const Globals& globals, const ops::MoveRequest& request) {
+    Session session(globals);
+    const ops::MoveReport report = ops::move_to_host(session.context(), request);
+    if (globals.json)
+        print_json(to_json(report));
+    else
+        print_text(fmt::format("{} moved to {}: down for {}, {} in all, {} sent, pid {} there\n", report.target,
+                               report.host, human_time(report.downtime_us), human_time(report.total_us),
+                               human_bytes(report.bytes_sent), report.pid));
+    return kOk;
+}
+
+/// Modes that people know from elsewhere are refused by name.
+std::string check_mode(const std::string& mode) {
+    if (mode == "auto" || mode == "stop-copy") return "";
+    if (mode == "pre-copy" || mode == "post-copy") return "'" + mode + "' is not there yet; there is stop-copy";
+    return "'" + mode + "' is not a mode: there are auto and stop-copy";
+}
+
+}  // namespace
+
+void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
+    const auto request = std::make_shared<ops::MoveRequest>();
+    CLI::App& command = *parent.add_subcommand("move-to-host", "Move a running container to another host over ssh");
+    command.add_option("TARGET", request->target, "Container")->required();
+    command.add_option("HOST", request->to.host, "[USER@]HOST, as ssh understands it")->required();
+    const auto mode = std::make_shared<std::string>("auto");
+    command
+        .add_option("--mode", *mode,
+                    "How: with the memory sent while it stands still (stop-copy), or what suits (auto)")
+        ->check(CLI::Validator(check_mode, ""))
+        ->capture_default_str()
+        ->type_name("auto|stop-copy");
+    add_destination(command, request->to);
+    add_move_wishes(command, request->wishes);
+    command.callback(
+        [&globals, &run, request, mode] { run = [&globals, request] { return run_move(globals, *request); }; });
+}
+
+}  // namespace stasis

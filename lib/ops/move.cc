@@ -1,0 +1,392 @@
+#include "lib/ops/move.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <random>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/fs/changes.h"
+#include "lib/fs/survey.h"
+#include "lib/inspect/look.h"
+#include "lib/move/files.h"
+#include "lib/move/tree.h"
+#include "lib/ops/draft.h"
+#include "lib/ops/dump.h"
+#include "lib/ops/fit.h"
+#include "lib/ops/network_lock.h"
+#include "lib/ops/restore.h"
+#include "lib/proc/network.h"
+#include "lib/store/move_record.h"
+
+namespace stasis::ops {
+namespace {
+
+using move::Frame;
+
+/// How long the target is asked again what became of a move whose link was lost.
+constexpr auto kSettleTime = std::chrono::seconds(60);
+constexpr auto kBetweenTries = std::chrono::milliseconds(500);
+/// The same where the answer changes nothing here: it is to clean up at once rather than at the next move.
+constexpr auto kCleanUpTime = std::chrono::seconds(15);
+
+/// The host's own network namespace, as a description names it.
+constexpr const char* kOwnNetwork = "/proc/self/ns/net";
+
+std::string new_id() {
+    std::random_device random;
+    return fmt::format("{:08x}{:08x}{:08x}", random(), random(), random());
+}
+
+move::Offer make_offer(const std::string& id, const Examination& found, const store::Manifest& draft,
+                       std::uint64_t rootfs_bytes) {
+    move::Offer offer;
+    offer.set_id(id);
+    offer.set_manifest(store::to_text(draft));
+    for (const runtime::ExtraFile& file : found.described.runtime_files) {
+        move::ExtraFile& sent = *offer.add_runtime_files();
+        sent.set_name(file.name);
+        sent.set_text(file.text);
+    }
+    offer.set_rootfs(found.described.rootfs);
+    offer.set_rootfs_bytes(rootfs_bytes);
+    offer.set_memory_bytes(found.seen.memory_bytes);
+    return offer;
+}
+
+HostCheck ask(move::Channel& channel, move::Offer offer, sys::Interrupts& interrupts) {
+    Frame frame;
+    *frame.mutable_offer() = std::move(offer);
+    channel.send(frame, interrupts);
+    const Frame answer = channel.expect(Frame::kVerdict, interrupts);
+    const move::Verdict& verdict = answer.verdict();
+    HostCheck check{move::printable(verdict.stasis()), move::printable(verdict.criu()), {}, {}};
+    for (const auto& problem : verdict.problems())
+        check.problems.push_back({move::printable(problem.what()), move::printable(problem.remedy())});
+    for (const std::string& warning : verdict.warnings()) check.warnings.push_back(move::printable(warning));
+    return check;
+}
+
+/// What a target must be to be moved, beyond what a dump asks.
+std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Examination& found) {
+    std::vector<HostCheck::Problem> problems;
+    if (!target.adapter->restores())
+        problems.push_back({"'" + target.text() + "' is no container", "only containers can be moved"});
+    for (const proc::Stat& task : found.seen.tasks)
+        if (task.state == 'T')
+            problems.push_back(
+                {fmt::format("pid {} ({}) is stopped by a signal, and would go on there", task.id.pid, task.command),
+                 "let it go on, or end it"});
+    return problems;
+}
+
+/// What was put into a network namespace of the runtime's own making is not made again there.
+void add_stranded(const Examination& found, HostCheck& check) {
+    if (!found.described.lasting_network.empty()) return;
+    const std::set<std::string> devices = proc::network_devices(found.described.init.pid);
+    if (!devices.empty())
+        check.warnings.push_back(
+            fmt::format("network devices that were put into it are not made again there, put them in anew: {}",
+                        fmt::join(devices, ", ")));
+}
+
+/// The source's part of one move, as the dump's escort.
+class Departure : public Escort {
+  public:
+    Departure(Context& context, const MoveRequest& request, const Target& target)
+        : context_(context), request_(request), target_(target), id_(new_id()) {}
+
+    void connect() {
+        context_.progress.step("connecting to " + request_.to.host);
+        link_.emplace(request_.to, context_.interrupts);
+    }
+
+    void looked(const Examination& found, const store::Manifest& draft) override {
+        const timespec never{std::numeric_limits<time_t>::max(), 0};
+        rootfs_ = found.described.rootfs;
+        runtime_details_ = found.described.details;
+        lasting_network_ = found.described.lasting_network;
+        context_.progress.step("looking at " + request_.to.host);
+        HostCheck check =
+            ask(channel(), make_offer(id_, found, draft, fs::survey(rootfs_, never).bytes), context_.interrupts);
+        const std::vector<HostCheck::Problem> own = find_unmovable(target_, found);
+        check.problems.insert(check.problems.begin(), own.begin(), own.end());
+        if (!check.problems.empty()) refuse(check.problems);
+        accepted_ = true;
+        add_stranded(found, check);
+        for (const std::string& warning : check.warnings) warn(warning);
+
+        context_.progress.step("copying its files to " + request_.to.host);
+        copy_began_ = fs::Before::look(rootfs_).time;
+        move::send_tree(channel(), {rootfs_, true, {}}, context_.interrupts);
+    }
+
+    void freezing() override {
+        bytes_before_ = channel().sent_bytes();
+        frozen_since_ = Clock::now();
+    }
+
+    void frozen(const runtime::Description& described, const store::Folders& folders) override {
+        context_.progress.step("sending what it is");
+        move::send_files(channel(), folders.images(), "images/", context_.interrupts);
+        const std::set<std::string> written = inspect::written_files(described.init);
+        std::vector<std::string> suspects = fs::survey(rootfs_, copy_began_).changed;
+        suspects.insert(suspects.end(), written.begin(), written.end());
+        move::send_tree(channel(), {rootfs_, false, std::move(suspects)}, context_.interrupts);
+    }
+
+    void sealed(const store::Manifest& manifest) override {
+        context_.progress.step("restoring it on " + request_.to.host);
+        Frame frame;
+        frame.mutable_prepare()->set_manifest(store::to_text(manifest));
+        channel().send(frame, context_.interrupts);
+        (void)channel().expect(Frame::kReady, context_.interrupts);
+        record(store::MoveState::leaving, manifest.checkpoint);
+        leaving_ = true;
+    }
+
+    void gone() noexcept override {
+        try {
+            if (!leaving_) throw Error(Kind::failed, "it died here before '" + request_.to.host + "' had it");
+            sys::Interrupts uninterrupted = sys::Interrupts::none();
+            Frame go;
+            (void)go.mutable_go();
+            channel().send(go, uninterrupted);
+            arrived(channel().expect(Frame::kRuns, uninterrupted).runs().pid());
+        } catch (const Error& error) {
+            lost_ = error;
+            link_->explain(*lost_);
+        }
+        bytes_sent_ = channel().sent_bytes();
+    }
+
+    /// The dump is over, and the target is dead.
+    MoveReport finish(const DumpReport& dumped) {
+        if (!arrived_) find_out(dumped.checkpoint);
+        try {
+            clear_away(dumped);
+        } catch (const Error& error) {
+            warn("it runs there, but what it left here could not be removed: " + error.message());
+        }
+        MoveReport report;
+        report.target = target_.text();
+        report.host = request_.to.host;
+        report.mode = "stop-copy";
+        report.pid = pid_;
+        report.downtime_us = microseconds_between(frozen_since_, arrived_at_);
+        report.bytes_sent = bytes_sent_;
+        report.bytes_sent_frozen = bytes_sent_ - bytes_before_;
+        report.options = dumped.options;
+        for (const inspect::Warning& warning : dumped.warnings) report.warnings.push_back(warning.text);
+        report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
+        return report;
+    }
+
+    /// The dump failed, and the target runs on here: nothing of it may stay there.
+    void call_off(Error& error) {
+        if (leaving_) store::forget_move(context_.store, target_.runtime(), target_.container);
+        if (!link_) return;
+        link_->explain(error);
+        const bool cleaned = channel().was_given_up() || (!channel().is_lost() && say_so(error));
+        link_.reset();
+        if (accepted_ && !cleaned && !settle(kCleanUpTime))
+            context_.progress.warn(
+                "'" + request_.to.host +
+                "' could not be told to remove what came; the next move of this container there does");
+    }
+
+  private:
+    /// Nothing but its files stays here.
+    void clear_away(const DumpReport& dumped) {
+        const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
+        record(store::MoveState::left, "");
+        leave_network(dumped);
+        store::remove(context_.store.location(target_.runtime(), target_.container, dumped.checkpoint));
+        target_.adapter->remove(target_.container, runtime_details_);
+    }
+
+    /// A stop leaves a network that outlives its container closed to the peers of its connections. Here it would
+    /// answer them, and reset what goes on there.
+    void leave_network(const DumpReport& dumped) {
+        const auto is_kept = [](const Option& option) { return option.key == "tcp-established"; };
+        if (lasting_network_.empty() || std::none_of(dumped.options.begin(), dumped.options.end(), is_kept)) return;
+        const sys::UniqueFd network(::open(lasting_network_.c_str(), O_RDONLY | O_CLOEXEC));
+        if (network && lasting_network_ == kOwnNetwork)
+            unlock_network(network.get(), store::Folders{dumped.path}.logs() / "dump.log");
+        else if (network)
+            warn("the network namespace '" + lasting_network_.string() +
+                 "' stays closed here, so that it does not reset the connections that were moved: remove it");
+    }
+
+    void warn(const std::string& text) {
+        warnings_.push_back(text);
+        context_.progress.warn(text);
+    }
+
+    move::Channel& channel() { return link_->channel(); }
+
+    /// Tells the target that it is over. True once that has removed everything, and says so by giving up itself.
+    bool say_so(const Error& error) {
+        sys::Interrupts soon(Clock::now() + kCleanUpTime);
+        try {
+            channel().send(move::to_frame(error), soon);
+            for (;;) (void)channel().receive(soon);
+        } catch (const Error&) {
+            return channel().was_given_up();
+        }
+    }
+
+    void refuse(const std::vector<HostCheck::Problem>& problems) const {
+        std::vector<std::string> lines;
+        for (const HostCheck::Problem& problem : problems)
+            lines.push_back(problem.what + (problem.remedy.empty() ? "" : " (" + problem.remedy + ")"));
+        throw Error(Kind::damaged,
+                    "'" + target_.text() + "' can't be moved to '" + request_.to.host + "'; nothing was touched")
+            .details(lines)
+            .hint("put right what is listed, then try again; `stasis check " + target_.text() + " --host " +
+                  request_.to.host + "` looks without moving");
+    }
+
+    void record(store::MoveState state, const std::string& checkpoint) {
+        store::write_move(context_.store, target_.runtime(), target_.container,
+                          {id_, state, request_.to.host, checkpoint, "", Json()});
+    }
+
+    void arrived(int pid) {
+        pid_ = pid;
+        arrived_ = true;
+        arrived_at_ = Clock::now();
+    }
+
+    /// What the target says of this move over a new link; nothing where it can't be asked in time.
+    std::optional<move::Settled> settle(std::chrono::seconds time) {
+        sys::Interrupts soon(Clock::now() + time);
+        for (;;) {
+            try {
+                move::Link link(request_.to, soon);
+                Frame frame;
+                frame.mutable_settle()->set_id(id_);
+                frame.mutable_settle()->set_runtime(target_.runtime());
+                frame.mutable_settle()->set_container(target_.container);
+                link.channel().send(frame, soon);
+                return link.channel().expect(Frame::kSettled, soon).settled();
+            } catch (const Error&) {
+                if (soon.pending()) return std::nullopt;
+            }
+            try {
+                soon.pause(kBetweenTries);
+            } catch (const Error&) {
+                return std::nullopt;
+            }
+        }
+    }
+
+    /// Whether "go" arrived. Returns where it did; else throws, with the target restored here or, where nobody knows,
+    /// its state left where it is.
+    void find_out(const std::string& checkpoint) {
+        context_.progress.step("asking " + request_.to.host + " whether it runs there");
+        link_.reset();
+        const std::optional<move::Settled> answer = settle(kSettleTime);
+        if (!answer)
+            throw lost_->kind(Kind::target_changed)
+                .context("'" + target_.text() + "' was ended here, and '" + request_.to.host +
+                         "' does not say whether it runs there")
+                .hint("look there; where it does not run, `stasis restore " + target_.text() + " " + checkpoint +
+                      " --ignore-misfit moved` brings it back here");
+        if (answer->runs()) return arrived(answer->pid());
+        store::forget_move(context_.store, target_.runtime(), target_.container);
+        RestoreRequest back;
+        back.target = target_.text();
+        back.name = checkpoint;
+        back.verify = false;
+        try {
+            (void)restore(context_, back);
+            store::remove(context_.store.location(target_.runtime(), target_.container, checkpoint));
+        } catch (Error& error) {
+            throw error.kind(Kind::target_changed).context("it did not arrive, and can't be brought back here");
+        }
+        throw lost_->hint("it was brought back here from its state, and runs on; try again");
+    }
+
+    Context& context_;
+    const MoveRequest& request_;
+    const Target& target_;
+    std::string id_;
+    std::optional<move::Link> link_;
+    Path rootfs_;
+    Json runtime_details_;
+    Path lasting_network_;
+    timespec copy_began_{};
+    std::vector<std::string> warnings_;
+    bool accepted_ = false;  ///< something of it may be there
+    bool leaving_ = false;   ///< it is restored there, and the record here says so
+    bool arrived_ = false;
+    std::optional<Error> lost_;  ///< why its arrival is not known
+    int pid_ = 0;
+    Clock::time_point frozen_since_;
+    Clock::time_point arrived_at_;
+    std::uint64_t bytes_before_ = 0;
+    std::uint64_t bytes_sent_ = 0;
+};
+
+}  // namespace
+
+MoveReport move_to_host(Context& context, const MoveRequest& request) {
+    require_root();
+    const Clock::time_point began = Clock::now();
+    const Target target = resolve(context, request.target);
+    target.adapter->require_known(target.container);
+    Departure departure(context, request, target);
+    departure.connect();
+    DumpRequest stop;
+    stop.target = target.text();
+    stop.kind = DumpKind::stop;
+    stop.wishes = request.wishes;
+    stop.wishes.keep_rootfs = false;  // it stays here as it is when the target is dead
+    stop.full = true;                 // CRIU writes its images before they are sent
+    stop.escort = &departure;
+    std::optional<DumpReport> dumped;
+    try {
+        dumped = dump(context, stop);
+    } catch (Error& error) {
+        departure.call_off(error);
+        throw;
+    }
+    MoveReport report = departure.finish(*dumped);
+    report.total_us = microseconds_between(began, Clock::now());
+    return report;
+}
+
+HostCheck check_other_host(Context& context, const std::string& name, const Examination& found,
+                           const move::Destination& to) {
+    const Target target = resolve(context, name);
+    HostCheck check;
+    try {
+        if (found.no_criu) throw *found.no_criu;
+        move::Link link(to, context.interrupts);
+        store::Manifest draft = draft_manifest(target, found, target.adapter->version());
+        draft.kind = "stop";
+        draft.checkpoint = "stop-" + utc_stamp();
+        draft.expected = record_expectations(target, found.described, true, false);
+        const timespec never{std::numeric_limits<time_t>::max(), 0};
+        move::Offer offer = make_offer(new_id(), found, draft, fs::survey(found.described.rootfs, never).bytes);
+        offer.set_only_check(true);
+        check = ask(link.channel(), std::move(offer), context.interrupts);
+    } catch (const Error& error) {
+        if (error.kind() == Kind::interrupted || error.kind() == Kind::usage) throw;
+        std::string what = error.message();
+        for (const std::string& line : error.details()) what += "; " + line;
+        check.problems.push_back({what, error.hint()});
+    }
+    const std::vector<HostCheck::Problem> own = find_unmovable(target, found);
+    check.problems.insert(check.problems.begin(), own.begin(), own.end());
+    add_stranded(found, check);
+    return check;
+}
+
+}  // namespace stasis::ops

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/move/link.h"
+#include "lib/ops/examine.h"
+
+namespace stasis::ops {
+
+// A move, and what becomes of the container when something fails in it. "Source" is this host.
+//
+//   1. Both hosts are looked at; the files are copied while the container runs.      failure: it runs on here
+//   2. CRIU freezes it; images and what changed of the files follow.                  failure: it is thawed here
+//   3. Its stop state is sealed here. The target checks what came, restores it, holds
+//      it before its first instruction, and says so.                                  failure: it is thawed here
+//   4. CRIU is answered and kills it here.            failure: the next stasis here finds running or killed, with its
+//   state
+//   5. "Go": the target notes that it is its own, lets it go, and says so.   failure: see below
+//   6. The stop state and what the runtime keeps of it are removed here.
+//
+// So there is no moment at which it can run on both: the target's runs after "go" alone, which is said when the
+// source's is dead, and from step 3 on a sealed state is on this host's disk. A link that is lost before "go" has the
+// target remove everything. One that is lost after it leaves open whether "go" arrived: then the source asks again over
+// a new link, and the target's answer is final: it runs there, or has been removed there and is restored here. Where
+// the target can't be asked, nobody knows but it: the state stays here, and the failure is Kind::target_changed.
+
+struct MoveRequest {
+    std::string target;
+    move::Destination to;
+    Wishes wishes;
+};
+
+struct MoveReport {
+    std::string target;
+    std::string host;
+    std::string mode;
+    int pid = 0;                ///< there
+    long long downtime_us = 0;  ///< from the freeze to the target's word that it runs
+    long long total_us = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_sent_frozen = 0;  ///< of these, while it stood still
+    OptionList options;
+    std::vector<std::string> warnings;
+};
+
+/// Moves a running container to another host. Throws Kind::damaged where the other host does not fit, with everything
+/// in which it does not; for other failures see above.
+MoveReport move_to_host(Context& context, const MoveRequest& request);
+
+/// How a target and another host go together.
+struct HostCheck {
+    struct Problem {
+        std::string what;
+        std::string remedy;
+    };
+    std::string stasis;  ///< versions there; empty where there is none
+    std::string criu;
+    std::vector<Problem> problems;
+    std::vector<std::string> warnings;
+};
+
+/// What a move would do before its first byte: nothing is touched. The target must be one that can be dumped.
+HostCheck check_other_host(Context& context, const std::string& target, const Examination& found,
+                           const move::Destination& to);
+
+}  // namespace stasis::ops

@@ -1,0 +1,332 @@
+#include "lib/ops/receive.h"
+
+#include <fcntl.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/base/version.h"
+#include "lib/criu/criu.h"
+#include "lib/criu/options.h"
+#include "lib/move/files.h"
+#include "lib/move/tree.h"
+#include "lib/ops/fit.h"
+#include "lib/ops/restore.h"
+#include "lib/store/move_record.h"
+
+namespace stasis::ops {
+namespace {
+
+using move::Frame;
+
+/// What the images need beside the memory itself: tables, and logs.
+constexpr std::uint64_t kImageOverhead = 16 << 20;
+
+/// The nearest folder above `path`, or itself, that is there.
+Path existing(Path path) {
+    while (!std::filesystem::exists(path)) path = path.parent_path();
+    return path;
+}
+
+/// The topmost folder that must be made so that `path` is there; empty where it is.
+Path to_be_made(const Path& path) {
+    Path made;
+    for (Path at = path; !std::filesystem::exists(at); at = at.parent_path()) made = at;
+    return made;
+}
+
+/// Everything of a move that did not come to its end: processes, images, files.
+void roll_back(const Context& context, const Target& target, const store::MoveRecord& move) {
+    target.adapter->remove(target.container, move.runtime_details);
+    const store::Location location = context.store.location(target.runtime(), target.container, move.checkpoint);
+    store::remove(location);
+    if (!move.made.empty()) sys::remove_tree(move.made);
+    store::forget_move(context.store, target.runtime(), target.container);
+}
+
+/// All that is in the way of a move to this host.
+class Problems {
+  public:
+    explicit Problems(move::Verdict& verdict) : verdict_(verdict) {}
+
+    void add(const std::string& what, const std::string& remedy) {
+        move::Verdict::Problem& problem = *verdict_.add_problems();
+        problem.set_what(what);
+        problem.set_remedy(remedy);
+    }
+    /// What a step throws is a problem like others.
+    template <typename Step>
+    void try_step(Step step) {
+        try {
+            step();
+        } catch (const Error& error) {
+            if (error.kind() == Kind::interrupted) throw;
+            add(error.message(), error.hint());
+        }
+    }
+
+  private:
+    move::Verdict& verdict_;
+};
+
+/// One container that comes.
+class Arrival {
+  public:
+    Arrival(Context& context, move::Channel& channel, const move::Offer& offer)
+        : context_(context),
+          channel_(channel),
+          offer_(offer),
+          draft_(store::parse_manifest(offer.manifest(), "the other host's offer")),
+          target_(resolve(context, draft_.target())),
+          lock_(context.store.lock(target_.runtime(), target_.container)) {}
+
+    void run() {
+        clear_interrupted();
+        partial_.emplace(
+            store::Partial::begin(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint)));
+        bool begins = false;
+        try {
+            begins = judge();
+            if (begins) take_over();
+        } catch (const Error&) {
+            give_up();
+            throw;
+        }
+        if (!begins) give_up();
+    }
+
+  private:
+    /// What a receiver that was killed has left.
+    void clear_interrupted() {
+        known_ = store::read_move(context_.store, target_.runtime(), target_.container);
+        if (!known_ || known_->state != store::MoveState::arriving) return;
+        roll_back(context_, target_, *known_);
+        known_.reset();
+    }
+
+    /// Says what is in the way; true where nothing is and the container comes.
+    bool judge() {
+        Frame answer;
+        move::Verdict& verdict = *answer.mutable_verdict();
+        verdict.set_stasis(kVersion);
+        find_problems(verdict);
+        channel_.send(answer, context_.interrupts);
+        return verdict.problems().empty() && !offer_.only_check();
+    }
+
+    void find_problems(move::Verdict& verdict) {
+        Problems problems(verdict);
+        problems.try_step([] { (void)sys::ask({"rsync", "--version"}); });
+        if (!target_.adapter->restores())
+            problems.add("'" + target_.text() + "' is no container", "only containers can be moved");
+        if (target_.adapter->status(target_.container) != runtime::Status::absent)
+            problems.add("there is a container '" + target_.text() + "' already",
+                         "remove that one, or rename this one");
+        find_space(problems);
+        find_files_in_the_way(problems);
+        problems.try_step([&] {
+            const criu::Binary criu = criu::find_binary(context_.interrupts);
+            verdict.set_criu(criu.version.text());
+            const Fit found = fit(target_, draft_, plan(criu), criu.version);
+            for (const Misfit& misfit : found.misfits) problems.add(misfit.what, misfit.remedy);
+            for (const std::string& warning : found.warnings) verdict.add_warnings(warning);
+        });
+    }
+
+    runtime::RestorePlan plan(const criu::Binary& criu) const {
+        constexpr mode_t kPrivate = 0600;
+        runtime::RestorePlan plan;
+        plan.name = target_.container;
+        plan.runtime_files = partial_->folders().runtime();
+        plan.details = draft_.runtime_details;
+        plan.criu = criu.path;
+        const sys::UniqueFd folder = sys::open_path(plan.runtime_files, O_RDONLY | O_DIRECTORY);
+        for (const move::ExtraFile& file : offer_.runtime_files())
+            sys::write_all(sys::open_beneath(folder.get(), file.name(), O_WRONLY | O_CREAT | O_EXCL, kPrivate).get(),
+                           file.text(), file.name());
+        return plan;
+    }
+
+    void find_space(Problems& problems) const {
+        const auto compare = [&](const Path& folder, std::uint64_t needed, const std::string& what) {
+            const std::uint64_t there = sys::free_bytes(folder);
+            if (needed > there)
+                problems.add(fmt::format("{} about {} MiB, and '{}' has {} MiB left", what, needed >> 20,
+                                         folder.string(), there >> 20),
+                             "free some space there");
+        };
+        const std::uint64_t images = offer_.memory_bytes() + offer_.memory_bytes() / 20 + kImageOverhead;
+        compare(partial_->folders().root, images, "the memory needs");
+        if (!offer_.rootfs().empty() && !std::filesystem::exists(offer_.rootfs()))
+            compare(existing(offer_.rootfs()), offer_.rootfs_bytes(), "its files need");
+    }
+
+    /// Files that the container left here when it was moved away are replaced; others are not ours to touch.
+    void find_files_in_the_way(Problems& problems) const {
+        const Path rootfs = offer_.rootfs();
+        if (!rootfs.is_absolute() || rootfs.lexically_normal() != rootfs || rootfs == rootfs.root_path())
+            problems.add("'" + rootfs.string() + "' can't be where its files belong", "");
+        else if (std::filesystem::exists(std::filesystem::symlink_status(rootfs)) &&
+                 !(known_ && known_->state == store::MoveState::left))
+            problems.add("'" + rootfs.string() + "', where its files belong, is there already",
+                         "move it out of the way, or remove it");
+    }
+
+    void take_over() {
+        begin_record();
+        std::filesystem::create_directories(offer_.rootfs());
+        for (;;) {
+            const Frame frame = channel_.receive(context_.interrupts);
+            if (frame.has_tree())
+                move::receive_tree(channel_, frame.tree(), offer_.rootfs(), lock_.fd(), context_.interrupts);
+            else if (frame.has_file())
+                receive_image(frame.file());
+            else if (frame.has_prepare())
+                return bring_up(frame.prepare());
+            else
+                throw Error(Kind::failed, "the other host sent another message than the one that was due");
+        }
+    }
+
+    void begin_record() {
+        move_.id = offer_.id();
+        move_.peer = draft_.host_name;
+        move_.checkpoint = draft_.checkpoint;
+        move_.made = to_be_made(offer_.rootfs());
+        move_.runtime_details = draft_.runtime_details;
+        store::write_move(context_.store, target_.runtime(), target_.container, move_);
+        recorded_ = true;
+    }
+
+    void receive_image(const move::File& file) const {
+        if (!file.path().starts_with("images/"))
+            throw Error(Kind::failed, "the other host sent a file that is no image");
+        move::receive_file(channel_, file, partial_->folders().root, context_.interrupts);
+    }
+
+    void bring_up(const move::Prepare& prepare) {
+        seal(store::parse_manifest(prepare.manifest(), "the other host's manifest"));
+        RestoreRequest request;
+        request.target = target_.text();
+        request.name = draft_.checkpoint;
+        request.verify = false;  // the seal has
+        request.hold = true;
+        request.lock = &lock_;
+        const int pid = restore(context_, request).pid;
+        Frame ready;
+        (void)ready.mutable_ready();
+        channel_.send(ready, context_.interrupts);
+        (void)channel_.expect(Frame::kGo, context_.interrupts);
+        let_go(pid);
+    }
+
+    void seal(store::Manifest manifest) {
+        if (manifest.target() != draft_.target() || manifest.checkpoint != draft_.checkpoint)
+            throw Error(Kind::failed, "the other host sent another container than it offered");
+        const FileRecords expected = std::exchange(manifest.files, {});
+        partial_->seal(manifest, {}, context_.interrupts);
+        if (manifest.files != expected)
+            throw Error(Kind::failed, "the images did not arrive as they were sent; nothing was lost")
+                .hint("try again");
+    }
+
+    /// The source is dead: from here on the container is ours, whatever happens.
+    void let_go(int pid) {
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
+        move_.state = store::MoveState::arrived;
+        store::write_move(context_.store, target_.runtime(), target_.container, move_);
+        recorded_ = false;
+        proc::continue_tree(pid);
+        Frame runs;
+        runs.mutable_runs()->set_pid(pid);
+        try {
+            channel_.send(runs, uninterrupted);
+        } catch (const Error&) {
+            // The source asks again.
+        }
+        // A state that was used would bring back files that are long out of date.
+        store::remove(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint));
+    }
+
+    void give_up() {
+        if (partial_ && !partial_->sealed()) sys::remove_tree(partial_->abandon().parent_path());
+        if (!recorded_) return;
+        roll_back(context_, target_, move_);
+        // The files that it left when it was moved away are still such.
+        if (known_) store::write_move(context_.store, target_.runtime(), target_.container, *known_);
+        recorded_ = false;
+    }
+
+    Context& context_;
+    move::Channel& channel_;
+    const move::Offer& offer_;
+    store::Manifest draft_;
+    Target target_;
+    store::ContainerLock lock_;
+    std::optional<store::MoveRecord> known_;
+    std::optional<store::Partial> partial_;
+    store::MoveRecord move_;
+    bool recorded_ = false;
+};
+
+/// The lock, once a receiver whose link was lost has ended.
+store::ContainerLock lock_in_time(Context& context, const Target& target) {
+    constexpr auto kEnough = std::chrono::seconds(60);
+    for (const Clock::time_point end = Clock::now() + kEnough;;) {
+        try {
+            return context.store.lock(target.runtime(), target.container);
+        } catch (const Error& error) {
+            if (error.kind() != Kind::busy || Clock::now() >= end) throw;
+        }
+        context.interrupts.pause(std::chrono::milliseconds(50));
+    }
+}
+
+void settle(Context& context, move::Channel& channel, const move::Settle& asked) {
+    const Target target = resolve(context, asked.runtime() + ":" + asked.container());
+    const store::ContainerLock lock = lock_in_time(context, target);
+    const std::optional<store::MoveRecord> move = store::read_move(context.store, target.runtime(), target.container);
+    Frame answer;
+    move::Settled& settled = *answer.mutable_settled();
+    if (move && move->id == asked.id() && move->state == store::MoveState::arriving) roll_back(context, target, *move);
+    if (move && move->id == asked.id() && move->state == store::MoveState::arrived) {
+        settled.set_runs(true);
+        const runtime::Status status = target.adapter->status(target.container);
+        if (status == runtime::Status::running || status == runtime::Status::paused) {
+            settled.set_pid(target.adapter->describe(target.container).init.pid);
+            proc::continue_tree(settled.pid());  // it may have been killed just before
+        }
+        store::remove(context.store.location(target.runtime(), target.container, move->checkpoint));
+    }
+    channel.send(answer, context.interrupts);
+}
+
+}  // namespace
+
+void receive(Context& context, move::Channel& channel) {
+    try {
+        (void)channel.greet(context.interrupts);
+        require_root();
+        const Frame asked = channel.receive(context.interrupts);
+        if (asked.has_offer())
+            Arrival(context, channel, asked.offer()).run();
+        else if (asked.has_settle())
+            settle(context, channel, asked.settle());
+        else
+            throw Error(Kind::failed, "the other host sent another message than the one that was due");
+    } catch (const Error& error) {
+        try {
+            sys::Interrupts uninterrupted = sys::Interrupts::none();
+            channel.send(move::to_frame(error), uninterrupted);
+        } catch (const Error&) {
+            // Nobody listens.
+        }
+        throw;
+    }
+}
+
+}  // namespace stasis::ops

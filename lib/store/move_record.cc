@@ -1,0 +1,66 @@
+#include "lib/store/move_record.h"
+
+#include <array>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/store/percent.h"
+
+namespace stasis::store {
+namespace {
+
+constexpr std::array<std::pair<MoveState, const char*>, 4> kNames{{{MoveState::arriving, "arriving"},
+                                                                   {MoveState::arrived, "arrived"},
+                                                                   {MoveState::leaving, "leaving"},
+                                                                   {MoveState::left, "left"}}};
+
+/// Hidden from list(): no checkpoint can be called so.
+Path path_of(const Store& store, const std::string& runtime, const std::string& container) {
+    return store.container_folder(runtime, container) / ".move.json";
+}
+
+std::string name_of(MoveState state) {
+    for (const auto& [value, name] : kNames)
+        if (value == state) return name;
+    return "";
+}
+
+MoveState state_from(const std::string& text) {
+    for (const auto& [value, name] : kNames)
+        if (text == name) return value;
+    throw Error(Kind::damaged, "there is no state '" + text + "' of a move").hint("update stasis on this host");
+}
+
+}  // namespace
+
+std::optional<MoveRecord> read_move(const Store& store, const std::string& runtime, const std::string& container) {
+    const Path path = path_of(store, runtime, container);
+    const std::optional<std::string> text = sys::read_file_if_exists(path);
+    if (!text) return std::nullopt;
+    try {
+        const Json json = Json::parse(*text);
+        return MoveRecord{json.at("id"),         state_from(json.at("state")), json.at("peer"),
+                          json.at("checkpoint"), decode_path(json.at("made")), json.at("runtime_details")};
+    } catch (const nlohmann::json::exception&) {
+        throw Error(Kind::damaged, "'" + path.string() + "' can't be read")
+            .hint("look where the container runs, then remove it");
+    }
+}
+
+void write_move(const Store& store, const std::string& runtime, const std::string& container, const MoveRecord& move) {
+    const Json json{{"id", move.id},
+                    {"state", name_of(move.state)},
+                    {"peer", move.peer},
+                    {"checkpoint", move.checkpoint},
+                    {"made", encode_path(move.made)},
+                    {"runtime_details", move.runtime_details}};
+    constexpr mode_t kPrivate = 0600;
+    sys::write_file_atomically(path_of(store, runtime, container), json.dump(2) + "\n", kPrivate);
+}
+
+void forget_move(const Store& store, const std::string& runtime, const std::string& container) {
+    std::error_code missing;
+    std::filesystem::remove(path_of(store, runtime, container), missing);
+}
+
+}  // namespace stasis::store

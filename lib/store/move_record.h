@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/base/json.h"
+#include "lib/store/store.h"
+
+namespace stasis::store {
+
+/// Where a container is that was moved, as each of the two hosts last knew it.
+enum class MoveState {
+    arriving,  ///< here, not let go yet: it has never run here
+    arrived,   ///< here: it was let go, and is this host's
+    leaving,   ///< it was ended here for the other host, which has not said yet that it runs there
+    left,      ///< it runs on the other host
+};
+
+/// The last move of a container, in its folder of the store, until the next one.
+struct MoveRecord {
+    std::string id;  ///< the same on both hosts
+    MoveState state = MoveState::arriving;
+    std::string peer;        ///< the other host, as far as it is known
+    std::string checkpoint;  ///< what it is brought back from
+    Path made;               ///< arriving: the topmost folder that the move made for its files; empty if none
+    Json runtime_details;    ///< arriving: what the adapter needs to remove it
+};
+
+/// Throws Kind::damaged where there is a record that can't be read.
+std::optional<MoveRecord> read_move(const Store& store, const std::string& runtime, const std::string& container);
+/// The container's folder must be there.
+void write_move(const Store& store, const std::string& runtime, const std::string& container, const MoveRecord& move);
+void forget_move(const Store& store, const std::string& runtime, const std::string& container);
+
+}  // namespace stasis::store

@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# What can fail in a move, on either host and in between, at every moment: afterwards exactly one host has the container,
+# running or ready to be restored, and the other one is clean.
+. "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/move.sh"
+
+FAULTS=0
+FAULT_FOLDER=$WORK/fault
+export FAULT_LOG=$FAULT_FOLDER/log FAULT_CRIU
+FAULT_CRIU=$(command -v criu)
+mkdir "$FAULT_FOLDER"
+cp "$TESTS_DIR/fault_criu.py" "$FAULT_FOLDER/criu"
+# The ssh that the move has started, and its whole way to the second host.
+cat >"$FAULT_FOLDER/kill-link" <<SH
+#!/bin/sh
+kill -KILL \$(pgrep -f "^ssh -F $HOST_B/ssh_config .* receive\$")
+SH
+cat >"$FAULT_FOLDER/kill-source" <<SH
+#!/bin/sh
+kill -KILL \$(pgrep -f "^$STASIS .* move-to-host ")
+SH
+# Does what was restored there run already? Its file says so.
+cat >"$FAULT_FOLDER/watch-there" <<SH
+#!/bin/sh
+before=\$(cat "\$1")
+i=0
+while [ \$((i += 1)) -le 200 ]; do
+    [ "\$(cat "\$1")" = "\$before" ] || { echo ran >>"$FAULT_LOG"; break; }
+done
+SH
+chmod +x "$FAULT_FOLDER"/{kill,watch}-*
+
+nothing_moves() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft|ssh')" ]; }
+
+# fault HOST WHAT NAME=VALUE...: a move with a fault in CRIU's work on `here` or `there`; its exit code is in $CODE.
+fault() {
+    local host=$1 what=$2 settings=() to=("${TO[@]}")
+    shift 2
+    FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
+    rm -f "$FAULT_LOG"*
+    settings=("STASIS_CRIU=$FAULT_FOLDER/criu" "FAULT_CRIU=$FAULT_CRIU" "FAULT_LOG=$FAULT_LOG" "$@")
+    if [ "$host" = there ]; then
+        to[-1]="env $(printf "'%s' " "${settings[@]}") ${to[-1]}"
+        settings=()
+    fi
+    env "${settings[@]}" "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" "$HOST" \
+        "${to[@]}" >"$WORK/out" 2>"$WORK/err" </dev/null || CODE=$?
+    ERR=$(<"$WORK/err")
+    grep -qx fired "$FAULT_LOG" || fail "nothing happened: $what on $host
+$(cat "$FAULT_LOG")
+--- stderr
+$ERR"
+    wait_for 30 "the end of what the struck move started" nothing_moves
+    echo "fault $FAULTS: $what on $host: exit code $CODE"
+}
+
+# The container never left: it runs on here, and there is nothing of it there.
+stayed() { # CODE...
+    [[ " $* " = *" $CODE "* ]] || fail "exit code $CODE, expected one of $*: $ERR"
+    goes_on "$STATUS" "$BEFORE"
+    nothing_there
+    # A killed one leaves what it had written or sealed; the next dump clears away the former.
+    [ "$CODE" != 137 ] || rm -rf "$STASIS_STORE/runc/$ID"/stop-*
+    no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE" -maxdepth 3)"
+    assert_no_leftovers
+    check_eq "$(find "$STASIS_STORE" -name .move.json)" "" "records of moves"
+}
+
+# It is dead here, with its state, which brings it back.
+sealed_here() { # CODE
+    check_eq "$CODE" "$1" "exit code ($ERR)"
+    ! container_runs "$ID" || fail "$ID runs"
+    nothing_there
+    expect_exit 6 stasis restore "$TARGET"
+    grep -q "it may run there" <<<"$ERR" || fail "no word of the move: $ERR"
+    expect_exit 0 stasis restore "$TARGET" --ignore-misfit moved
+    stayed "$1"
+}
+
+second_host_setup
+new_container counter counter
+
+for at in pre-dump post-dump; do
+    fault here "kill -9 of stasis at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis
+    stayed 137
+    fault here "kill -9 of criu at $at" "FAULT_AT=$at:asked" FAULT_KILL=criu
+    stayed 1
+    fault here "kill -9 of ssh at $at" "FAULT_AT=$at:asked" "FAULT_DO=$FAULT_FOLDER/kill-link"
+    stayed 1
+    fault here "SIGINT at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis FAULT_SIGNAL=INT
+    stayed 130
+done
+for at in start post-restore end; do
+    fault there "kill -9 of the receiver at $at" "FAULT_AT=$at:asked" FAULT_KILL=stasis
+    stayed 1
+done
+fault there "a look at what was restored" FAULT_AT=end:asked "FAULT_DO=$FAULT_FOLDER/watch-there $THERE; exec $FAULT_FOLDER/kill-link"
+! grep -qx ran "$FAULT_LOG" || fail "it ran there before it was dead here"
+stayed 1
+fault there "kill -9 of criu at post-restore" FAULT_AT=post-restore:asked FAULT_KILL=criu
+stayed 1
+fault there "kill -9 of ssh at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+fault there "kill -9 of the source at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-source"
+stayed 137
+
+fault here "kill -9 of ssh at the source's death" FAULT_AT=post-dump:answered "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+fault here "kill -9 of ssh after the source's death" FAULT_AT=end:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+fault here "kill -9 of stasis at the source's death" FAULT_AT=post-dump:answered FAULT_KILL=stasis
+sealed_here 137
+fault here "kill -9 of stasis after the source's death" FAULT_AT=end:asked FAULT_KILL=stasis
+sealed_here 137
+
+# An ssh whose link breaks when "go" has passed. Then nobody gets through while $WORK/closed is there.
+cat >"$FAULT_FOLDER/cut-after-go" <<'PYTHON'
+#!/usr/bin/python3 -IS
+import os, select, subprocess, sys
+closed, log = sys.argv[1:3]
+if os.path.exists(closed):
+    sys.exit("no way through")
+ssh = subprocess.Popen(sys.argv[3:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+there, back = ssh.stdin.fileno(), ssh.stdout.fileno()
+go = b"\x02\x00\x00\x00\x72\x00"  # a frame of two bytes: field 14, empty
+while True:
+    for fd in select.select([0, back], [], [])[0]:
+        piece = os.read(fd, 1 << 20)
+        if not piece:
+            sys.exit(1)
+        cut = fd == 0 and piece.endswith(go)
+        if cut:
+            open(closed, "w").close()
+        while piece:
+            piece = piece[os.write(there if fd == 0 else 1, piece):]
+        if cut:
+            with open(log, "w") as file:
+                file.write("fired\n")
+            sys.exit(1)
+PYTHON
+chmod +x "$FAULT_FOLDER/cut-after-go"
+CUT=("${TO[@]}")
+CUT[1]="$FAULT_FOLDER/cut-after-go $WORK/closed $FAULT_LOG $SSH"
+
+# It arrived: it runs there, and is gone here.
+arrived() { # CODE
+    check_eq "$CODE" "$1" "exit code ($ERR)"
+    goes_on "$THERE" "$BEFORE"
+    runs_there || fail "runc there does not say that $ID runs"
+    ! container_runs "$ID" || fail "$ID runs here as well"
+}
+
+cut_move() {
+    FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
+    rm -f "$FAULT_LOG"* "$WORK/closed"
+    stasis move-to-host "$TARGET" "$HOST" "${CUT[@]}" >"$WORK/out" 2>"$WORK/err" </dev/null &
+    MOVE=$!
+    wait_for 30 "the cut" grep -sqx fired "$FAULT_LOG"
+}
+
+cut_moved() { # WHAT
+    wait "$MOVE" || CODE=$?
+    ERR=$(<"$WORK/err")
+    wait_for 30 "the end of what the struck move started" nothing_moves
+    echo "fault $FAULTS: $1: exit code $CODE"
+}
+
+cut_move
+wait_for 30 "it to run there" counts_beyond "$THERE" "$BEFORE"
+rm "$WORK/closed" # the network is back
+cut_moved "the link is cut after the last word, and comes back"
+arrived 0
+! rc list -q | grep -qx "$ID" || fail "runc here still has $ID"
+no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
+no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
+rc_b delete --force "$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/*
+
+new_container lost counter
+echo old >"$BUNDLE/rootfs/data/secret"
+touch -d @1000 "$BUNDLE/rootfs/data/secret"
+cat >"$FAULT_FOLDER/change" <<SH
+#!/bin/sh
+echo new >"$BUNDLE/rootfs/data/secret"
+touch -d @1000 "$BUNDLE/rootfs/data/secret"
+SH
+chmod +x "$FAULT_FOLDER/change"
+fault here "a change behind an old time stamp after the first copy" FAULT_AT=pre-dump:asked "FAULT_DO=$FAULT_FOLDER/change"
+arrived 0
+check_eq "$(<"$HOST_B/srv/$ID/rootfs/data/secret")" new "the file that was changed in secret"
+rc_b delete --force "$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/*
+
+new_container last counter
+cut_move
+wait_for 30 "it to run there" counts_beyond "$THERE" "$BEFORE"
+kill -TERM "$(pgrep -f "^$STASIS .* move-to-host $TARGET ")"
+cut_moved "the link is cut after the last word for good"
+arrived 7
+grep -q "does not say whether it runs there" <<<"$ERR" || fail "no word of it: $ERR"
+expect_exit 6 stasis restore "$TARGET"
+! container_runs "$ID" || fail "the refused restore brought it back"
+rc_b delete --force "$ID"
+expect_exit 0 stasis restore "$TARGET" --ignore-misfit moved
+goes_on "$STATUS" "$BEFORE"
+rm -rf "${HOST_B:?}"/{srv,store}/*
+
+echo "faults in all: $FAULTS"
+check_ge "$FAULTS" 20 "number of faults"

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Networks that move: a namespace made before the container, on both hosts under the same name, with one connection from
+# outside that goes on; and what is said where that can't be.
+. "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/move.sh"
+. "$TESTS_DIR/status.sh"
+. "$TESTS_DIR/redis.sh"
+. "$TESTS_DIR/veth.sh"
+
+MAC=02:00:0a:4d:00:02
+second_host_setup
+
+# The outer namespace is a switch, to which the inner one of this host is connected.
+veth_setup
+ip -n "$OUTER_NETNS" address flush dev veth0
+ip -n "$INNER_NETNS" link set veth0 address "$MAC"
+ip -n "$OUTER_NETNS" link add br0 type bridge || skip_machine "this kernel has no bridges"
+ip -n "$OUTER_NETNS" address add 10.77.0.1/24 dev br0
+ip -n "$OUTER_NETNS" link set br0 up
+ip -n "$OUTER_NETNS" link set veth0 master br0
+
+ID=$(unique_id redis) TARGET=runc:$ID BUNDLE=$SRV/$ID
+redis_bundle
+bundle_netns "$BUNDLE" "$INNER_NETNS"
+bundle_args "$BUNDLE" "$(command -v redis-server)" /etc/redis.conf
+start_container "$ID" "$BUNDLE"
+wait_for 10 "redis" redis_answers
+client_start redis 6379
+connection=$(status_field connection)
+
+client_goes_on() {
+    local before
+    before=$(status_field counter)
+    wait_for 20 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
+    check_eq "$(status_field state) $(status_field gaps)" "ok 0" "state and gaps of the client"
+    check_eq "$(status_field connection)" "$connection" "the client's connection"
+}
+
+echo "== no such namespace there"
+expect_exit 6 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+grep -q "network namespace '/run/netns/$INNER_NETNS' is not there" <<<"$ERR" || fail "it is not named: $ERR"
+client_goes_on
+
+echo "== no such address there"
+in_host_b ip netns add "$INNER_NETNS"
+expect_exit 6 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+grep -q "10.77.0.2" <<<"$ERR" || fail "the address is not named: $ERR"
+client_goes_on
+
+echo "== a connection goes on"
+in_background nsenter -t "$HOST_B_PID" --mount --net ip netns exec "$INNER_NETNS" sleep 1000
+wait_for 10 "a process there" grep -qx sleep "/proc/$BACKGROUND/comm"
+ip -n "$OUTER_NETNS" link add veth1 type veth peer name veth0 address "$MAC" netns "$BACKGROUND"
+in_inner_b() { nsenter -t "$BACKGROUND" --net "$@"; }
+in_inner_b ip link set lo up
+in_inner_b ip address add 10.77.0.2/24 dev veth0
+in_inner_b ip link set veth0 up
+ip -n "$OUTER_NETNS" link set veth1 up
+expect_exit 0 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+grep -q "'/run/netns/$INNER_NETNS' stays closed here" <<<"$ERR" || fail "not said: $ERR"
+ip -n "$OUTER_NETNS" link set veth0 nomaster
+ip -n "$OUTER_NETNS" link set veth1 master br0
+client_goes_on
+runs_there || fail "it does not run there"
+client_stop
+rc_b delete --force "$ID"
