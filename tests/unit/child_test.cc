@@ -54,7 +54,7 @@ TEST_CASE("the end of a program is told apart") {
     REQUIRE(killed.describe() == "signal 9 (Killed)");
 }
 
-TEST_CASE("what outlives us has a session of its own and hears no signal that ends us") {
+TEST_CASE("a child may have a session of its own, and be deaf to signals") {
     // Not a shell: dash unblocks all signals when it starts a program.
     Command cat = command({"cat", "/proc/self/stat", "/proc/self/status"});
     const auto session_and_mask = [&] {
@@ -67,10 +67,12 @@ TEST_CASE("what outlives us has a session of its own and hears no signal that en
         REQUIRE(at != std::string::npos);
         return std::pair(stat[0] == stat[5], std::stoull(said.substr(at + label.size(), 16), nullptr, 16));
     };
-    cat.outlives_us = true;
+    cat.own_session = true;
+    cat.blocked_signals = {SIGHUP, SIGINT, SIGTERM};
     constexpr unsigned long long kMask = 1ULL << (SIGHUP - 1) | 1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1);
     REQUIRE(session_and_mask() == std::pair(true, kMask));
-    cat.outlives_us = false;
+    cat.own_session = false;
+    cat.blocked_signals.clear();
     REQUIRE(session_and_mask() == std::pair(false, 0ULL));
 }
 
