@@ -221,7 +221,12 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
 void note_restore(const Location& location, const LastRestore& restore) {
     const Json note{{"worked", restore.worked}, {"time", restore.time}, {"boot_id", restore.boot_id}};
     constexpr mode_t kOwnerOnly = 0600;
-    sys::write_file_atomically(Folders{location.path()}.last_restore(), note.dump(2) + "\n", kOwnerOnly);
+    // A link in the place of the logs leads nowhere: what is refused as damaged is noted as well.
+    const sys::UniqueFd root = sys::open_path(location.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const sys::UniqueFd logs = sys::open_beneath(root.get(), "logs", O_RDONLY | O_DIRECTORY);
+    sys::write_file_atomically(
+        Path("/proc/self/fd") / std::to_string(logs.get()) / Folders{location.path()}.last_restore().filename(),
+        note.dump(2) + "\n", kOwnerOnly);
 }
 
 std::optional<LastRestore> last_restore(const Location& location) {
