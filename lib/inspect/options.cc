@@ -21,11 +21,12 @@ constexpr std::uint64_t kMebibyte = 1 << 20;
 /// CRIU's default; a deleted file above it fails the dump.
 constexpr std::uint64_t kDefaultGhostLimit = kMebibyte;
 
-/// CRIU gives a freeze and all of a dump this long by default (criu(8), --timeout).
-constexpr std::uint64_t kDefaultTimeoutSeconds = 10;
+/// CRIU gives up when it has not stopped all threads in this time, whatever the dump takes afterwards (criu(8),
+/// --timeout; its alarm is off again at the end of collect_pstree in criu/seize.c).
+constexpr int kDefaultTimeoutSeconds = 10;
 
-/// A slow disk; an SSD writes ten times as much.
-constexpr std::uint64_t kSlowestBytesPerSecond = 50 * kMebibyte;
+/// On a busy host; an idle one stops ten times as many.
+constexpr int kThreadsStoppedPerSecond = 1000;
 
 /// Deleted files that are still open or mapped, which CRIU keeps in the images.
 struct Ghosts {
@@ -88,14 +89,13 @@ void choose_network_lock(const Scene& scene, bool connected, OptionList& options
                            "its connections are closed to packets while it stands still; nft is missing"});
 }
 
-/// CRIU counts the whole dump into it, and writing much memory to a slow disk takes longer.
 void choose_timeout(const Scene& scene, OptionList& options) {
-    const std::uint64_t bytes = scene.memory_bytes();
-    const std::uint64_t seconds = kDefaultTimeoutSeconds + bytes / kSlowestBytesPerSecond;
-    if (seconds <= kDefaultTimeoutSeconds * 2) return;
-    options.push_back(
-        {"timeout", std::to_string(seconds),
-         fmt::format("{} MiB of memory have to be written even where the disk is slow", bytes / kMebibyte)});
+    int threads = 0;
+    for (const Task& task : scene.tasks) threads += task.status.threads;
+    const int seconds = threads / kThreadsStoppedPerSecond;
+    if (seconds == 0) return;
+    options.push_back({"timeout", std::to_string(kDefaultTimeoutSeconds + seconds),
+                       fmt::format("{} threads have to be stopped even where the host is busy", threads)});
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
 #include "lib/inspect/watches.h"
 
+#include <fts.h>
 #include <sys/stat.h>
 
-#include <filesystem>
+#include <array>
+#include <memory>
 #include <set>
 #include <sstream>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -34,21 +35,19 @@ bool is_watcher(const proc::Descriptor& descriptor) {
 /// Names of these inodes in the root file system of a task; takes what it has found out of `inodes`.
 std::vector<std::string> find_names(pid_t pid, std::set<std::uint64_t>& inodes) {
     constexpr int kMostEntries = 200'000;
-    const std::filesystem::path root = fmt::format("/proc/{}/root/", pid);
+    std::string root = fmt::format("/proc/{}/root/", pid);
+    const std::array<char*, 2> roots{root.data(), nullptr};
+    const auto close = [](FTS* tree) { (void)::fts_close(tree); };
+    const std::unique_ptr<FTS, decltype(close)> tree(
+        ::fts_open(roots.data(), FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, nullptr), close);
     std::vector<std::string> names;
-    std::error_code ended;
-    struct stat top {};
-    if (::stat(root.c_str(), &top) < 0) return names;
-    if (inodes.erase(top.st_ino) > 0) names.emplace_back("/");
-    const auto options = std::filesystem::directory_options::skip_permission_denied;
-    std::filesystem::recursive_directory_iterator at(root, options, ended);
-    for (int left = kMostEntries; !ended && at != end(at) && left > 0 && !inodes.empty(); at.increment(ended), --left) {
-        struct stat info {};
-        if (::lstat(at->path().c_str(), &info) < 0) continue;
-        if (S_ISDIR(info.st_mode) && info.st_dev != top.st_dev)
-            at.disable_recursion_pending();
-        else if (inodes.erase(info.st_ino) > 0)
-            names.push_back("/" + at->path().lexically_relative(root).string());
+    for (int left = kMostEntries; tree && left > 0 && !inodes.empty(); --left) {
+        const FTSENT* entry = ::fts_read(tree.get());
+        if (entry == nullptr) break;
+        // Each folder comes a second time, after what is in it; one that has vanished is passed over.
+        const bool has_info = entry->fts_info != FTS_DP && entry->fts_info != FTS_NS;
+        if (has_info && inodes.erase(entry->fts_statp->st_ino) > 0)
+            names.push_back("/" + std::string(entry->fts_path).substr(root.size()));
     }
     return names;
 }

@@ -100,7 +100,7 @@ class RestoreAll {
         for (const store::Entry& entry : entries) {
             if (!entry.found.manifest) continue;
             const store::Folders folders = folders_of(entry);
-            const std::optional<store::LastRestore> last =
+            std::optional<store::LastRestore> last =
                 store::last_restore(context_.store.location(entry.runtime, entry.container, entry.checkpoint));
             if (last && last->worked && std::filesystem::last_write_time(folders.last_restore()) > sealed(newest))
                 return last;

@@ -33,6 +33,7 @@ void look_behind(int folder, const char* name, Descriptor& descriptor) {
     descriptor.size = info.stx_size;
     descriptor.links = info.stx_nlink;
     descriptor.mount_id = static_cast<int>(info.stx_mnt_id);
+    if (!S_ISREG(info.stx_mode)) return;
     struct stat link {};
     descriptor.writable = ::fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0 && (link.st_mode & S_IWUSR) != 0;
 }

@@ -12,6 +12,8 @@
 #include "lib/criu/known_trouble.h"
 #include "lib/criu/options.h"
 #include "lib/inspect/look.h"
+#include "lib/inspect/options.h"
+#include "lib/inspect/scene.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
 
@@ -118,6 +120,13 @@ TEST_CASE("a lock that would outlive its target is made for connections only") {
     const Connection connection;
     REQUIRE(value_of(look_at_self({true, true, false, true, false, {}}).options, "network-lock") == "nftables");
     REQUIRE(value_of(look_at_self({true, true, false, true, false, {}}, Tcp::close).options, "network-lock") == "skip");
+}
+
+TEST_CASE("a tree of many threads gets more time to be stopped") {
+    REQUIRE_FALSE(value_of(look_at_self({}).options, "timeout"));
+    Scene scene = read_scene(kSelf, {});
+    scene.tasks.front().status.threads = 2500;
+    REQUIRE(value_of(choose_options(scene, Tcp::keep), "timeout") == "12");
 }
 
 TEST_CASE("descriptors and sockets say what they are") {
