@@ -16,6 +16,8 @@ Json to_json(const ops::MoveReport& report) {
             {"mode", report.mode},
             {"pid", report.pid},
             {"downtime_us", report.downtime_us},
+            {"lazy", report.lazy},
+            {"loaded_us", report.loaded_us ? Json(*report.loaded_us) : Json()},
             {"total_us", report.total_us},
             {"bytes_sent", report.bytes_sent},
             {"bytes_sent_frozen", report.bytes_sent_frozen},
@@ -29,9 +31,11 @@ int run_move(const Globals& globals, const ops::MoveRequest& request) {
     if (globals.json)
         print_json(to_json(report));
     else
-        print_text(fmt::format("{} moved to {}: down for {}, {} in all, {} sent, pid {} there\n", report.target,
-                               report.host, human_time(report.downtime_us), human_time(report.total_us),
-                               human_bytes(report.bytes_sent), report.pid));
+        print_text(fmt::format(
+            "{} moved to {}: down for {}{}, {} in all, {} sent, pid {} there\n", report.target, report.host,
+            human_time(report.downtime_us),
+            report.lazy && report.loaded_us ? ", all its memory in after " + human_time(*report.loaded_us) : "",
+            human_time(report.total_us), human_bytes(report.bytes_sent), report.pid));
     return kOk;
 }
 

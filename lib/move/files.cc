@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "lib/sys/checksum.h"
+
 namespace stasis::move {
 namespace {
 
@@ -33,15 +35,17 @@ void send_files(Channel& channel, const sys::Path& folder, const std::string& pr
         send_file(channel, folder / name, prefix + name, interrupts);
 }
 
-void receive_file(Channel& channel, const File& asked, const sys::Path& root, sys::Interrupts& interrupts) {
+FileRecord receive_file(Channel& channel, const File& asked, const sys::Path& root, sys::Interrupts& interrupts) {
     const sys::UniqueFd folder = sys::open_path(root, O_RDONLY | O_DIRECTORY);
     constexpr mode_t kReadable = 0644;  // a restore into a user namespace reads them
     const sys::UniqueFd file = sys::open_beneath(folder.get(), asked.path(), O_WRONLY | O_CREAT | O_EXCL, kReadable);
+    sys::Recorder recorder;
     for (;;) {
         const Frame frame = channel.receive(interrupts);
-        if (frame.has_end()) return;
+        if (frame.has_end()) return recorder.record();
         if (!frame.has_data()) throw Error(Kind::failed, "the other host sent another message than a file's");
         sys::write_all(file.get(), frame.data().bytes(), asked.path());
+        recorder.add(frame.data().bytes());
     }
 }
 

@@ -108,6 +108,7 @@ class Departure : public Escort {
 
     void looked(const Examination& found, const store::Manifest& draft) override {
         const timespec never{std::numeric_limits<time_t>::max(), 0};
+        forget_arrival();
         rootfs_ = found.described.rootfs;
         runtime_details_ = found.described.details;
         lasting_network_ = found.described.lasting_network;
@@ -157,7 +158,9 @@ class Departure : public Escort {
             Frame go;
             (void)go.mutable_go();
             channel().send(go, uninterrupted);
-            arrived(channel().expect(Frame::kRuns, uninterrupted).runs().pid());
+            const move::Runs runs = channel().expect(Frame::kRuns, uninterrupted).runs();
+            arrived(runs.pid());
+            memory_follows_ = runs.memory_follows();
         } catch (const Error& error) {
             lost_ = error;
             link_->explain(*lost_);
@@ -174,6 +177,8 @@ class Departure : public Escort {
             warn("it runs there, but what it left here could not be removed: " + error.message());
         }
         MoveReport report;
+        report.lazy = memory_follows_;
+        if (await_memory()) report.loaded_us = microseconds_between(frozen_since_, Clock::now());
         report.target = target_.text();
         report.host = request_.to.host;
         report.mode = "stop-copy";
@@ -201,6 +206,32 @@ class Departure : public Escort {
     }
 
   private:
+    /// It runs there, and nothing there depends on us: until all its memory is in, if we hear of that.
+    /// Throws where it was killed there, because the rest of its memory could not be brought.
+    bool await_memory() {
+        if (!memory_follows_) return true;
+        context_.progress.step("it runs on " + request_.to.host + ", its memory follows");
+        try {
+            (void)channel().expect(Frame::kLoaded, context_.interrupts);
+            return true;
+        } catch (Error& error) {
+            if (channel().was_given_up())
+                throw error.kind(Kind::target_changed)
+                    .context("'" + target_.text() + "' arrived on '" + request_.to.host + "', but did not stay up")
+                    .hint("its state is kept there: run `stasis restore " + target_.text() + "` there");
+            warn("it runs there; whether all its memory is in was not heard: " + error.message());
+            return false;
+        }
+    }
+
+    /// What it was brought back from when it came here may have outlived a receiver that was killed. It is long out of
+    /// date.
+    void forget_arrival() const {
+        const auto move = store::read_move(context_.store, target_.runtime(), target_.container);
+        if (move && move->state == store::MoveState::arrived)
+            store::remove(context_.store.location(target_.runtime(), target_.container, move->checkpoint));
+    }
+
     /// Nothing but its files stays here.
     void clear_away(const DumpReport& dumped) {
         const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
@@ -326,7 +357,8 @@ class Departure : public Escort {
     bool accepted_ = false;  ///< something of it may be there
     bool leaving_ = false;   ///< it is restored there, and the record here says so
     bool arrived_ = false;
-    std::optional<Error> lost_;  ///< why its arrival is not known
+    bool memory_follows_ = false;  ///< after it has arrived
+    std::optional<Error> lost_;    ///< why its arrival is not known
     int pid_ = 0;
     Clock::time_point frozen_since_;
     Clock::time_point arrived_at_;

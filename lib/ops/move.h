@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,8 @@ namespace stasis::ops {
 //      it before its first instruction, and says so.                                  failure: it is thawed here
 //   4. CRIU is answered and kills it here.            failure: the next stasis here finds running or killed, with its
 //   state
-//   5. "Go": the target notes that it is its own, lets it go, and says so.   failure: see below
+//   5. "Go": the target notes that it is its own, lets it go, and says so. Its memory may still follow then, from the
+//   target's own disk.                                                       failure: see below
 //   6. The stop state and what the runtime keeps of it are removed here.
 //
 // So there is no moment at which it can run on both: the target's runs after "go" alone, which is said when the
@@ -24,6 +26,8 @@ namespace stasis::ops {
 // target remove everything. One that is lost after it leaves open whether "go" arrived: then the source asks again over
 // a new link, and the target's answer is final: it runs there, or has been removed there and is restored here. Where
 // the target can't be asked, nobody knows but it: the state stays here, and the failure is Kind::target_changed.
+// Memory that still follows does not need the link. Where what brings it is killed, so is the target, before it sees
+// what is missing; its sealed state stays there, to be restored again: Kind::target_changed as well.
 
 struct MoveRequest {
     std::string target;
@@ -37,6 +41,9 @@ struct MoveReport {
     std::string mode;
     int pid = 0;                ///< there
     long long downtime_us = 0;  ///< from the freeze to the target's word that it runs
+    bool lazy = false;          ///< did it run before all its memory was in?
+    /// From the freeze until all its memory was in; nothing where that was not heard.
+    std::optional<long long> loaded_us;
     long long total_us = 0;
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_sent_frozen = 0;  ///< of these, while it stood still

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -25,6 +26,8 @@ using move::Frame;
 
 /// What the images need beside the memory itself: tables, and logs.
 constexpr std::uint64_t kImageOverhead = 16 << 20;
+/// Less is read sooner than what reads it lazily is started.
+constexpr std::uint64_t kLazyFrom = 32 << 20;
 
 /// The nearest folder above `path`, or itself, that is there.
 Path existing(Path path) {
@@ -202,54 +205,69 @@ class Arrival {
         recorded_ = true;
     }
 
-    void receive_image(const move::File& file) const {
-        if (!file.path().starts_with("images/"))
-            throw Error(Kind::failed, "the other host sent a file that is no image");
-        move::receive_file(channel_, file, partial_->folders().root, context_.interrupts);
+    void receive_image(const move::File& file) {
+        constexpr std::string_view kImages = "images/";
+        if (!file.path().starts_with(kImages)) throw Error(Kind::failed, "the other host sent a file that is no image");
+        known_images_[file.path().substr(kImages.size())] =
+            move::receive_file(channel_, file, partial_->folders().root, context_.interrupts);
     }
 
     void bring_up(const move::Prepare& prepare) {
-        seal(store::parse_manifest(prepare.manifest(), "the other host's manifest"));
+        const std::uint64_t image_bytes = seal(store::parse_manifest(prepare.manifest(), "the other host's manifest"));
         RestoreRequest request;
         request.target = target_.text();
         request.name = draft_.checkpoint;
         request.verify = false;  // the seal has
         request.hold = true;
+        request.lazy = image_bytes >= kLazyFrom;
         request.lock = &lock_;
-        const int pid = restore(context_, request).pid;
-        Frame ready;
-        (void)ready.mutable_ready();
-        channel_.send(ready, context_.interrupts);
-        (void)channel_.expect(Frame::kGo, context_.interrupts);
-        let_go(pid);
+        request.restored = [this](int pid, bool lazy) {
+            Frame ready;
+            (void)ready.mutable_ready();
+            channel_.send(ready, context_.interrupts);
+            (void)channel_.expect(Frame::kGo, context_.interrupts);
+            let_go(pid, lazy);
+        };
+        // Where its memory can't be brought any more after "go", it was killed: its state stays, and is restored again.
+        (void)restore(context_, request);
+        // A state that was used would bring back files that are long out of date.
+        store::remove(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint));
+        Frame loaded;
+        (void)loaded.mutable_loaded();
+        tell(loaded);
     }
 
-    void seal(store::Manifest manifest) {
+    std::uint64_t seal(store::Manifest manifest) {
         if (manifest.target() != draft_.target() || manifest.checkpoint != draft_.checkpoint)
             throw Error(Kind::failed, "the other host sent another container than it offered");
         const FileRecords expected = std::exchange(manifest.files, {});
-        partial_->seal(manifest, {}, context_.interrupts);
+        partial_->seal(manifest, known_images_, context_.interrupts);
         if (manifest.files != expected)
             throw Error(Kind::failed, "the images did not arrive as they were sent; nothing was lost")
                 .hint("try again");
+        return manifest.image_bytes;
     }
 
     /// The source is dead: from here on the container is ours, whatever happens.
-    void let_go(int pid) {
-        sys::Interrupts uninterrupted = sys::Interrupts::none();
+    void let_go(int pid, bool lazy) {
         move_.state = store::MoveState::arrived;
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         recorded_ = false;
         proc::continue_tree(pid);
         Frame runs;
         runs.mutable_runs()->set_pid(pid);
+        runs.mutable_runs()->set_memory_follows(lazy);
+        tell(runs);
+    }
+
+    /// A source whose link is lost asks again.
+    void tell(const Frame& frame) {
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
         try {
-            channel_.send(runs, uninterrupted);
+            channel_.send(frame, uninterrupted);
         } catch (const Error&) {
-            // The source asks again.
+            // What is so is so, whether it is heard or not.
         }
-        // A state that was used would bring back files that are long out of date.
-        store::remove(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint));
     }
 
     void give_up() {
@@ -269,12 +287,15 @@ class Arrival {
     store::ContainerLock lock_;
     std::optional<store::MoveRecord> known_;
     std::optional<store::Partial> partial_;
+    FileRecords known_images_;
     store::MoveRecord move_;
     bool recorded_ = false;
 };
 
-/// The lock, once a receiver whose link was lost has ended.
-store::ContainerLock lock_in_time(Context& context, const Target& target) {
+/// The lock, once a receiver whose link was lost has ended; nothing where the target has arrived, and who holds the
+/// lock brings its memory.
+std::optional<store::ContainerLock> lock_in_time(Context& context, const Target& target,
+                                                 const std::function<bool()>& has_arrived) {
     constexpr auto kEnough = std::chrono::seconds(60);
     for (const Clock::time_point end = Clock::now() + kEnough;;) {
         try {
@@ -282,25 +303,35 @@ store::ContainerLock lock_in_time(Context& context, const Target& target) {
         } catch (const Error& error) {
             if (error.kind() != Kind::busy || Clock::now() >= end) throw;
         }
+        if (has_arrived()) return std::nullopt;
         context.interrupts.pause(std::chrono::milliseconds(50));
     }
 }
 
 void settle(Context& context, move::Channel& channel, const move::Settle& asked) {
     const Target target = resolve(context, asked.runtime() + ":" + asked.container());
-    const store::ContainerLock lock = lock_in_time(context, target);
-    const std::optional<store::MoveRecord> move = store::read_move(context.store, target.runtime(), target.container);
+    const auto read = [&]() -> std::optional<store::MoveRecord> {
+        auto move = store::read_move(context.store, target.runtime(), target.container);
+        return move && move->id == asked.id() ? move : std::nullopt;
+    };
+    const auto has_arrived = [&] {
+        const auto move = read();
+        return move && move->state == store::MoveState::arrived;
+    };
+    const std::optional<store::ContainerLock> lock = lock_in_time(context, target, has_arrived);
+    const std::optional<store::MoveRecord> move = read();
     Frame answer;
     move::Settled& settled = *answer.mutable_settled();
-    if (move && move->id == asked.id() && move->state == store::MoveState::arriving) roll_back(context, target, *move);
-    if (move && move->id == asked.id() && move->state == store::MoveState::arrived) {
+    if (move && move->state == store::MoveState::arriving) roll_back(context, target, *move);
+    if (move && move->state == store::MoveState::arrived) {
         settled.set_runs(true);
         const runtime::Status status = target.adapter->status(target.container);
         if (status == runtime::Status::running || status == runtime::Status::paused) {
             settled.set_pid(target.adapter->describe(target.container).init.pid);
             proc::continue_tree(settled.pid());  // it may have been killed just before
         }
-        store::remove(context.store.location(target.runtime(), target.container, move->checkpoint));
+        // Its memory may still come from it.
+        if (lock) store::remove(context.store.location(target.runtime(), target.container, move->checkpoint));
     }
     channel.send(answer, context.interrupts);
 }

@@ -197,6 +197,7 @@ class Restore {
         context_.progress.step("restoring the processes");
         const int pid = restore_processes(load.get());
         running_us_ = microseconds_between(began_, Clock::now());
+        request_.restored(pid, plan_.lazy);
         if (load) load->finish(context_);
         return pid;
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -18,6 +19,9 @@ struct RestoreRequest {
     std::vector<std::string> ignored_misfits;  ///< of ignorable_misfits(), or "all"
     /// Leave it stopped before its first instruction (runtime::RestorePlan::hold).
     bool hold = false;
+    /// Called with its first task's pid when it is restored, before the rest of a lazily restored target's memory is
+    /// waited for. What it throws ends the restore; such a target is dead then.
+    std::function<void(int pid, bool lazy)> restored = [](int, bool) {};
     const store::ContainerLock* lock = nullptr;  ///< where the caller has taken the container already
 };
 

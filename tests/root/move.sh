@@ -15,6 +15,32 @@ new_container() {
     NONCE=$(field nonce "$(<"$STATUS")")
 }
 
+# The way from the second host to this one: only processes that are not its own say where this one's namespaces are.
+move_back_setup() {
+    cat >"$WORK/ssh-back" <<SH
+#!/bin/sh
+shift # the host
+exec sh -c "\$*"
+SH
+    chmod +x "$WORK/ssh-back"
+    BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis
+        "$STASIS --store $STASIS_STORE --runc-root $RUNC_ROOT")
+}
+
+stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" "$@"; }
+move_back() { stasis_b move-to-host "$TARGET" a "${BACK[@]}" "$@"; }
+pid_b() { rc_b state "$ID" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'; }
+
+# memory_is_right STATUS PID: a writer's whole memory is as it must be.
+memory_is_right() {
+    local checks
+    checks=$(($(field checks "$(<"$1")") + 1))
+    kill -USR1 "$2"
+    wait_for 60 "a look at all its memory" has_checked "$1" "$checks"
+    check_eq "$(field wrong "$(<"$1")")" 0 "wrong pages of $TARGET"
+}
+has_checked() { [ "$(field checks "$(<"$1")")" -ge "$2" ]; }
+
 move() { stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"; }
 counter_in() { field counter "$(<"$1")"; }
 counts_beyond() { [ "$(counter_in "$1")" -gt "$2" ]; }

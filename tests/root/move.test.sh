@@ -31,25 +31,18 @@ import json, sys
 report = json.loads(sys.argv[1])
 assert report["mode"] == "stop-copy" and report["target"].startswith("runc:"), report
 assert 0 < report["downtime_us"] < report["total_us"], report
+assert not report["lazy"] and report["downtime_us"] <= report["loaded_us"], report
 assert 0 < report["bytes_sent_frozen"] < report["bytes_sent"], report
 print("down for", report["downtime_us"], "µs of", report["total_us"])
 PYTHON
 
 echo "== back, and there again, over the files that it left"
-cat >"$WORK/ssh-back" <<SH
-#!/bin/sh
-shift # the host
-exec sh -c "\$*"
-SH
-chmod +x "$WORK/ssh-back"
-# Only processes that are not its own say where the first host's namespaces are.
-BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis
-    "$STASIS --store $STASIS_STORE --runc-root $RUNC_ROOT")
+move_back_setup
 echo changed >"$HOST_B/srv/$ID/rootfs/data/old"
 rm "$HOST_B/srv/$ID/rootfs/data/fifo"
 for round in 1 2; do
     before=$(counter_in "$THERE")
-    in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" a "${BACK[@]}" >/dev/null
+    move_back >/dev/null
     goes_on "$STATUS" "$before"
     ! rc_b list -q | grep -qx "$ID" || fail "runc there still has $ID"
     check_eq "$(cd "$BUNDLE/rootfs/data" && cat link && ls)" $'changed\ndangling\nlink\nold' "files that came back ($round)"
@@ -70,7 +63,7 @@ for round in 1 2 3; do
     done
     check_eq "$(field errors "$(<"$THERE")")" none "what is broken ($round)"
     check_eq "$(field nonce "$(<"$THERE")")" "$(field nonce "$before")" nonce
-    in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" a "${BACK[@]}" >/dev/null
+    move_back >/dev/null
 done
 rc delete --force "$ID"
 
@@ -93,17 +86,18 @@ goes_on "$THERE" "$before"
 rc_b delete --force "$ID"
 umount "$BUNDLE/rootfs"
 
-echo "== memory"
-new_container memory memory 64
-kill -USR1 "$(container_pid "$ID")"
-wait_for 30 "work" status_beyond work "$STATUS" work=0
-before=$(<"$STATUS")
-move
-wait_for 10 "$ID there" runs_there
-kill -USR2 "$(rc_b state "$ID" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
-wait_for 60 "a new checksum" status_differs checks "$THERE" "$before"
-for key in nonce sum work; do
-    check_eq "$(field $key "$(<"$THERE")")" "$(field $key "$before")" "$key"
-done
+echo "== memory: it follows, from the other host's own disk"
+new_container memory writer 256 20
+before=$(counter_in "$STATUS")
+expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}"
+goes_on "$THERE" "$before"
+memory_is_right "$THERE" "$(pid_b)"
+no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
+"$PYTHON" - "$OUT" <<'PYTHON'
+import json, sys
+report = json.loads(sys.argv[1])
+assert report["lazy"] and report["downtime_us"] < report["loaded_us"] < report["total_us"], report
+print("down for", report["downtime_us"], "µs, all in after", report["loaded_us"])
+PYTHON
 rc_b delete --force "$ID"
 assert_no_leftovers

@@ -78,6 +78,22 @@ sealed_here() { # CODE
     stayed "$1"
 }
 
+# When the container is the second host's and its memory is on the way: kills what brings it, or who waits for that.
+cat >"$FAULT_FOLDER/loader" <<SH
+#!/bin/sh
+victim=\$STASIS_PID
+if [ "\$1" = loader ]; then
+    victim=\$(pgrep -P "\$STASIS_PID" -x criu) || exit
+    # Not for who is to go on: its epoll_wait() would be interrupted, and CRIU (4.2.1) takes that for its end.
+    kill -STOP \$victim
+fi
+(
+    until grep -q '"arrived"' "$HOST_B"/store/runc/*/.move.json; do :; done
+    kill -KILL \$victim
+) >"$FAULT_FOLDER/loader.log" 2>&1 &
+SH
+chmod +x "$FAULT_FOLDER/loader"
+
 second_host_setup
 new_container counter counter
 
@@ -204,7 +220,35 @@ expect_exit 6 stasis restore "$TARGET"
 rc_b delete --force "$ID"
 expect_exit 0 stasis restore "$TARGET" --ignore-misfit moved
 goes_on "$STATUS" "$BEFORE"
-rm -rf "${HOST_B:?}"/{srv,store}/*
+rm -rf "${HOST_B:?}"/{srv,store}/* "$STASIS_STORE/runc/$ID"
+rc delete --force "$ID"
+
+new_container memory writer 256 20
+fault there "kill -9 of what brings its memory, before the source's death" FAULT_AT=post-restore:asked \
+    "FAULT_DO=pkill -KILL -P \$STASIS_PID -x criu"
+stayed 1
+fault there "kill -9 of what brings its memory, after the source's death" FAULT_AT=post-restore:asked \
+    "FAULT_DO=$FAULT_FOLDER/loader loader"
+check_eq "$CODE" 7 "exit code ($ERR)"
+grep -q "stasis restore $TARGET.* there" <<<"$ERR" || fail "no word of where its state is: $ERR"
+! container_runs "$ID" && [ -z "$(container_tasks "$ID")" ] || fail "$ID runs"
+no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
+stasis_b restore "$TARGET"
+goes_on "$THERE" "$BEFORE"
+memory_is_right "$THERE" "$(pid_b)"
+move_back_setup
+stasis_b delete "$TARGET" "$(stasis_b --json list "$TARGET" | sed -n 's/.*"checkpoint": "\(.*\)".*/\1/p')"
+move_back >/dev/null
+
+fault there "kill -9 of the receiver while the memory is on the way" FAULT_AT=post-restore:asked \
+    "FAULT_DO=$FAULT_FOLDER/loader receiver"
+arrived 0
+memory_is_right "$THERE" "$(pid_b)"
+# What it was brought back from was nobody's any more, and goes with it.
+move_back >/dev/null
+no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
+goes_on "$STATUS" "$BEFORE"
+rc delete --force "$ID"
 
 echo "faults in all: $FAULTS"
-check_ge "$FAULTS" 20 "number of faults"
+check_ge "$FAULTS" 25 "number of faults"
