@@ -10,6 +10,13 @@
 namespace stasis {
 namespace {
 
+Json to_json(const std::vector<ops::MemoryAhead::Round>& rounds) {
+    Json result = Json::array();
+    for (const ops::MemoryAhead::Round& round : rounds)
+        result.push_back({{"bytes_sent", round.bytes}, {"us", round.took_us}});
+    return result;
+}
+
 Json to_json(const ops::MoveReport& report) {
     return {{"target", report.target},
             {"host", report.host},
@@ -19,6 +26,7 @@ Json to_json(const ops::MoveReport& report) {
             {"lazy", report.lazy},
             {"loaded_us", report.loaded_us ? Json(*report.loaded_us) : Json()},
             {"total_us", report.total_us},
+            {"rounds", to_json(report.rounds)},
             {"bytes_sent", report.bytes_sent},
             {"bytes_sent_frozen", report.bytes_sent_frozen},
             {"options", stasis::to_json(report.options)},
@@ -39,13 +47,6 @@ int run_move(const Globals& globals, const ops::MoveRequest& request) {
     return kOk;
 }
 
-/// Modes that people know from elsewhere are refused by name.
-std::string check_mode(const std::string& mode) {
-    if (mode == "auto" || mode == "stop-copy") return "";
-    if (mode == "pre-copy" || mode == "post-copy") return "'" + mode + "' is not there yet; there is stop-copy";
-    return "'" + mode + "' is not a mode: there are auto and stop-copy";
-}
-
 }  // namespace
 
 void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
@@ -53,17 +54,23 @@ void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
     CLI::App& command = *parent.add_subcommand("move-to-host", "Move a running container to another host over ssh");
     command.add_option("TARGET", request->target, "Container")->required();
     command.add_option("HOST", request->to.host, "[USER@]HOST, as ssh understands it")->required();
-    const auto mode = std::make_shared<std::string>("auto");
     command
-        .add_option("--mode", *mode,
-                    "How: with the memory sent while it stands still (stop-copy), or what suits (auto)")
-        ->check(CLI::Validator(check_mode, ""))
-        ->capture_default_str()
-        ->type_name("auto|stop-copy");
+        .add_option_function<std::string>(
+            "--mode", [request](const std::string& text) { request->mode = ops::move_mode_from(text); },
+            "How: with the memory sent while it stands still (stop-copy), or while it runs, and then what has changed "
+            "(pre-copy); or what suits (auto)")
+        ->default_str("auto")
+        ->type_name("auto|stop-copy|pre-copy");
+    command
+        .add_option_function<long>(
+            "--max-downtime", [request](long ms) { request->max_downtime = std::chrono::milliseconds(ms); },
+            "Copy memory ahead until it would stand still for no longer, as far as can be told")
+        ->check(CLI::Range(1L, 3'600'000L))
+        ->default_str("300")
+        ->type_name("MILLISECONDS");
     add_destination(command, request->to);
     add_move_wishes(command, request->wishes);
-    command.callback(
-        [&globals, &run, request, mode] { run = [&globals, request] { return run_move(globals, *request); }; });
+    command.callback([&globals, &run, request] { run = [&globals, request] { return run_move(globals, *request); }; });
 }
 
 }  // namespace stasis

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace stasis {
 
@@ -18,5 +19,14 @@ struct FileRecord {
 
 /// Records by path, relative to the folder they describe, without a leading "/".
 using FileRecords = std::map<std::string, FileRecord>;
+
+/// Those whose path begins with a prefix, without it.
+inline FileRecords records_below(const FileRecords& records, std::string_view prefix) {
+    FileRecords below;
+    for (auto record = records.lower_bound(std::string(prefix));
+         record != records.end() && record->first.starts_with(prefix); ++record)
+        below.emplace(record->first.substr(prefix.size()), record->second);
+    return below;
+}
 
 }  // namespace stasis

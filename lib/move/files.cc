@@ -32,7 +32,7 @@ void send_file(Channel& channel, const sys::Path& path, const std::string& name,
 
 void send_files(Channel& channel, const sys::Path& folder, const std::string& prefix, sys::Interrupts& interrupts) {
     for (const std::string& name : sys::list_directory(folder))
-        send_file(channel, folder / name, prefix + name, interrupts);
+        if (!std::filesystem::is_directory(folder / name)) send_file(channel, folder / name, prefix + name, interrupts);
 }
 
 FileRecord receive_file(Channel& channel, const File& asked, const sys::Path& root, sys::Interrupts& interrupts) {

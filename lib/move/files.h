@@ -8,7 +8,7 @@
 
 namespace stasis::move {
 
-/// Sends the regular files of a folder, none of which is a folder itself, as `prefix` + name.
+/// Sends the files of a folder, but not those of folders in it, as `prefix` + name.
 void send_files(Channel& channel, const sys::Path& folder, const std::string& prefix, sys::Interrupts& interrupts);
 
 /// Writes the file that the File frame `asked` announces below `root`, where its folder must be there and the file must

@@ -243,7 +243,9 @@ class Dump {
                                                         found.criu->version.text() + " hands it over");
             return;
         }
-        pages::Savings savings{parent_memory(), request_.compression};
+        pages::Savings savings{
+            request_.escort != nullptr ? request_.escort->copy_ahead(found, folders) : parent_memory(),
+            request_.compression, request_.escort != nullptr};
         const bool saves = savings.parent || savings.compression.codec != pages::Codec::none;
         if (!saves && request_.kind == DumpKind::stop) return;
         try {
@@ -303,7 +305,10 @@ class Dump {
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
         manifest_.expected = record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
-        if (request_.escort != nullptr) request_.escort->frozen(described, partial.folders());
+        if (request_.escort != nullptr) {
+            if (receiver_) write_pages(partial);
+            request_.escort->frozen(described, partial.folders());
+        }
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
         if (request_.kind == DumpKind::stop) write_and_seal(partial);
         if (request_.escort != nullptr) request_.escort->sealed(manifest_);

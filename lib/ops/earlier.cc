@@ -1,23 +1,10 @@
 #include "lib/ops/earlier.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "lib/pages/names.h"
 
 namespace stasis::ops {
-namespace {
-
-/// The records below a folder of the checkpoint, relative to it.
-FileRecords records_below(const store::Manifest& manifest, std::string_view prefix) {
-    FileRecords records;
-    for (const auto& [path, record] : manifest.files)
-        if (path.starts_with(prefix)) records[path.substr(prefix.size())] = record;
-    return records;
-}
-
-}  // namespace
-
 Earlier::Earlier(const Context& context, const Target& target)
     : store_(context.store), entries_(context.store.list(target.runtime(), target.container)) {
     std::erase_if(entries_, [](const store::Entry& entry) { return !entry.found.manifest; });
@@ -28,14 +15,14 @@ std::optional<Earlier::Lent<fs::Parent>> Earlier::rootfs(const fs::RootfsPlan& p
     for (const store::Entry& entry : entries_) {
         const store::Manifest& manifest = *entry.found.manifest;
         if (manifest.rootfs.source != plan.source || manifest.rootfs.backend != to_string(plan.backend)) continue;
-        return Lent<fs::Parent>{entry.checkpoint, {folders(entry).rootfs(), records_below(manifest, "rootfs/")}};
+        return Lent<fs::Parent>{entry.checkpoint, {folders(entry).rootfs(), records_below(manifest.files, "rootfs/")}};
     }
     return std::nullopt;
 }
 
 std::optional<Earlier::Lent<pages::Parent>> Earlier::memory() const {
     for (const store::Entry& entry : entries_) {
-        const FileRecords images = records_below(*entry.found.manifest, "images/");
+        const FileRecords images = records_below(entry.found.manifest->files, "images/");
         if (std::none_of(images.begin(), images.end(),
                          [](const auto& file) { return pages::is_hashes_image(file.first); }))
             continue;

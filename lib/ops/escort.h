@@ -1,6 +1,9 @@
 #pragma once
 
+#include <optional>
+
 #include "lib/ops/examine.h"
+#include "lib/pages/parent.h"
 #include "lib/store/checkpoint.h"
 
 namespace stasis::ops {
@@ -12,6 +15,9 @@ class Escort {
     virtual ~Escort() = default;
     /// The target was looked at and can be dumped. The manifest has no files yet.
     virtual void looked(const Examination& found, const store::Manifest& draft) = 0;
+    /// It still runs, and its checkpoint is begun. Returns memory that the dump is to be compared with, if there is
+    /// any.
+    virtual std::optional<pages::Parent> copy_ahead(const Examination& found, const store::Folders& folders) = 0;
     /// CRIU waits for our word to freeze it.
     virtual void freezing() = 0;
     /// It stands still, and its images are written.

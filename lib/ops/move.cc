@@ -35,6 +35,9 @@ constexpr auto kBetweenTries = std::chrono::milliseconds(500);
 /// The same where the answer changes nothing here: it is to clean up at once rather than at the next move.
 constexpr auto kCleanUpTime = std::chrono::seconds(15);
 
+/// Where copies of the memory lie until the images have links to them; the target knows them by this name.
+constexpr const char* kAhead = "ahead";
+
 /// The host's own network namespace, as a description names it.
 constexpr const char* kOwnNetwork = "/proc/self/ns/net";
 
@@ -109,6 +112,7 @@ class Departure : public Escort {
     void looked(const Examination& found, const store::Manifest& draft) override {
         const timespec never{std::numeric_limits<time_t>::max(), 0};
         forget_arrival();
+        choose_mode(found);
         rootfs_ = found.described.rootfs;
         runtime_details_ = found.described.details;
         lasting_network_ = found.described.lasting_network;
@@ -127,6 +131,14 @@ class Departure : public Escort {
         move::send_tree(channel(), {rootfs_, true, {}}, context_.interrupts);
     }
 
+    std::optional<pages::Parent> copy_ahead(const Examination& found, const store::Folders& folders) override {
+        if (mode_ != MoveMode::pre_copy) return std::nullopt;
+        context_.progress.step("copying its memory ahead");
+        ahead_.emplace(context_, channel(), *pages::layout_of(found.criu->version));
+        ahead_->run(found.described, folders.root / kAhead, request_.max_downtime);
+        return ahead_->take_parent();
+    }
+
     void freezing() override {
         bytes_before_ = channel().sent_bytes();
         frozen_since_ = Clock::now();
@@ -135,6 +147,7 @@ class Departure : public Escort {
     void frozen(const runtime::Description& described, const store::Folders& folders) override {
         context_.progress.step("sending what it is");
         move::send_files(channel(), folders.images(), "images/", context_.interrupts);
+        sys::remove_tree(folders.root / kAhead);  // the images have links to it
         const std::set<std::string> written = inspect::written_files(described.init);
         std::vector<std::string> suspects = fs::survey(rootfs_, copy_began_).changed;
         suspects.insert(suspects.end(), written.begin(), written.end());
@@ -181,7 +194,8 @@ class Departure : public Escort {
         if (await_memory()) report.loaded_us = microseconds_between(frozen_since_, Clock::now());
         report.target = target_.text();
         report.host = request_.to.host;
-        report.mode = "stop-copy";
+        report.mode = to_string(mode_);
+        if (ahead_) report.rounds = ahead_->rounds();
         report.pid = pid_;
         report.downtime_us = microseconds_between(frozen_since_, arrived_at_);
         report.bytes_sent = bytes_sent_;
@@ -206,6 +220,19 @@ class Departure : public Escort {
     }
 
   private:
+    void choose_mode(const Examination& found) {
+        /// Less is sent at once sooner than in rounds.
+        constexpr std::uint64_t kWorthRounds = 64 << 20;
+        const bool can = pages::layout_of(found.criu->version).has_value();
+        mode_ = request_.mode;
+        if (mode_ == MoveMode::automatic)
+            mode_ = can && found.seen.memory_bytes >= kWorthRounds ? MoveMode::pre_copy : MoveMode::stop_copy;
+        if (mode_ == MoveMode::pre_copy && !can)
+            throw Error(Kind::failed, "its memory can't be copied ahead: stasis does not know how CRIU " +
+                                          found.criu->version.text() + " hands it over")
+                .hint("move it with --mode stop-copy");
+    }
+
     /// It runs there, and nothing there depends on us: until all its memory is in, if we hear of that.
     /// Throws where it was killed there, because the rest of its memory could not be brought.
     bool await_memory() {
@@ -349,6 +376,8 @@ class Departure : public Escort {
     const Target& target_;
     std::string id_;
     std::optional<move::Link> link_;
+    MoveMode mode_ = MoveMode::stop_copy;
+    std::optional<MemoryAhead> ahead_;
     Path rootfs_;
     Json runtime_details_;
     Path lasting_network_;
@@ -368,6 +397,22 @@ class Departure : public Escort {
 
 }  // namespace
 
+std::string to_string(MoveMode mode) {
+    switch (mode) {
+        case MoveMode::automatic: return "auto";
+        case MoveMode::stop_copy: return "stop-copy";
+        case MoveMode::pre_copy: return "pre-copy";
+    }
+    return "";
+}
+
+MoveMode move_mode_from(const std::string& text) {
+    for (const MoveMode mode : {MoveMode::automatic, MoveMode::stop_copy, MoveMode::pre_copy})
+        if (text == to_string(mode)) return mode;
+    throw Error(Kind::usage, text == "post-copy" ? "'post-copy' is not there yet" : "'" + text + "' is not a mode")
+        .hint("there are auto, stop-copy and pre-copy");
+}
+
 MoveReport move_to_host(Context& context, const MoveRequest& request) {
     require_root();
     const Clock::time_point began = Clock::now();
@@ -380,7 +425,6 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
     stop.kind = DumpKind::stop;
     stop.wishes = request.wishes;
     stop.wishes.keep_rootfs = false;  // it stays here as it is when the target is dead
-    stop.full = true;                 // CRIU writes its images before they are sent
     stop.escort = &departure;
     std::optional<DumpReport> dumped;
     try {

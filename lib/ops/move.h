@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/move/link.h"
+#include "lib/ops/ahead.h"
 #include "lib/ops/examine.h"
 
 namespace stasis::ops {
@@ -29,9 +31,21 @@ namespace stasis::ops {
 // Memory that still follows does not need the link. Where what brings it is killed, so is the target, before it sees
 // what is missing; its sealed state stays there, to be restored again: Kind::target_changed as well.
 
+enum class MoveMode {
+    automatic,  ///< pre_copy where there is memory enough for it to pay, and stasis knows how this CRIU hands it over
+    stop_copy,  ///< memory is sent while it stands still
+    pre_copy,   ///< memory is sent while it runs, and what has changed while it stands still
+};
+
+std::string to_string(MoveMode mode);
+/// Throws Kind::usage for what is none.
+MoveMode move_mode_from(const std::string& text);
+
 struct MoveRequest {
     std::string target;
     move::Destination to;
+    MoveMode mode = MoveMode::automatic;
+    std::chrono::milliseconds max_downtime{300};  ///< at which pre_copy aims
     Wishes wishes;
 };
 
@@ -45,6 +59,7 @@ struct MoveReport {
     /// From the freeze until all its memory was in; nothing where that was not heard.
     std::optional<long long> loaded_us;
     long long total_us = 0;
+    std::vector<MemoryAhead::Round> rounds;  ///< of a pre_copy
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_sent_frozen = 0;  ///< of these, while it stood still
     OptionList options;

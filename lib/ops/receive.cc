@@ -187,7 +187,9 @@ class Arrival {
             if (frame.has_tree())
                 move::receive_tree(channel_, frame.tree(), offer_.rootfs(), lock_.fd(), context_.interrupts);
             else if (frame.has_file())
-                receive_image(frame.file());
+                receive_file(frame.file());
+            else if (frame.has_sync())
+                sync();
             else if (frame.has_prepare())
                 return bring_up(frame.prepare());
             else
@@ -205,11 +207,51 @@ class Arrival {
         recorded_ = true;
     }
 
-    void receive_image(const move::File& file) {
-        constexpr std::string_view kImages = "images/";
-        if (!file.path().starts_with(kImages)) throw Error(Kind::failed, "the other host sent a file that is no image");
-        known_images_[file.path().substr(kImages.size())] =
-            move::receive_file(channel_, file, partial_->folders().root, context_.interrupts);
+    void receive_file(const move::File& file) {
+        constexpr mode_t kSearchable = 0755;  // as the images, whose part they become
+        const Path folder = Path(file.path()).parent_path();
+        const Path root = partial_->folders().root;
+        if (is_round(folder)) {
+            sys::make_directory(root / folder.parent_path(), kSearchable);
+            sys::make_directory(root / folder, kSearchable);
+        } else if (folder != "images") {
+            throw Error(Kind::failed, "the other host sent a file that is no image");
+        }
+        received_[file.path()] = move::receive_file(channel_, file, root, context_.interrupts);
+    }
+
+    static Path round_folder(std::size_t round) { return Path("ahead") / std::to_string(round); }
+    bool is_round(const Path& folder) {
+        if (folder == round_folder(rounds_ + 1)) ++rounds_;
+        return rounds_ > 0 && folder == round_folder(rounds_);
+    }
+
+    void sync() {
+        const Path root = partial_->folders().root;
+        sys::sync_file_system(sys::open_path(root, O_RDONLY | O_DIRECTORY).get(), root.native());
+        if (std::filesystem::exists(offer_.rootfs()))
+            sys::sync_file_system(sys::open_path(offer_.rootfs(), O_RDONLY | O_DIRECTORY).get(), offer_.rootfs());
+        Frame done;
+        (void)done.mutable_done();
+        channel_.send(done, context_.interrupts);
+    }
+
+    /// What came in rounds becomes what the images share with earlier ones, the last round above all: where it belongs
+    /// in the checkpoint. Which of it the checkpoint has, its files say.
+    void take_rounds(const FileRecords& files) {
+        const Path root = partial_->folders().root;
+        Path folder = "images";
+        for (; !records_below(files, (folder / "parent/").string()).empty(); --rounds_) {
+            const Path from = round_folder(rounds_);
+            folder /= "parent";
+            std::filesystem::rename(root / from, root / folder);
+            for (const std::string& name : sys::list_directory(root / folder))
+                if (auto record = received_.extract((from / name).string())) {
+                    record.key() = folder / name;
+                    received_.insert(std::move(record));
+                }
+        }
+        sys::remove_tree(root / "ahead");
     }
 
     void bring_up(const move::Prepare& prepare) {
@@ -241,7 +283,8 @@ class Arrival {
         if (manifest.target() != draft_.target() || manifest.checkpoint != draft_.checkpoint)
             throw Error(Kind::failed, "the other host sent another container than it offered");
         const FileRecords expected = std::exchange(manifest.files, {});
-        partial_->seal(manifest, known_images_, context_.interrupts);
+        take_rounds(expected);
+        partial_->seal(manifest, records_below(received_, "images/"), context_.interrupts);
         if (manifest.files != expected)
             throw Error(Kind::failed, "the images did not arrive as they were sent; nothing was lost")
                 .hint("try again");
@@ -287,7 +330,8 @@ class Arrival {
     store::ContainerLock lock_;
     std::optional<store::MoveRecord> known_;
     std::optional<store::Partial> partial_;
-    FileRecords known_images_;
+    FileRecords received_;    ///< by their names on the wire, or where they belong
+    std::size_t rounds_ = 0;  ///< of memory that came ahead
     store::MoveRecord move_;
     bool recorded_ = false;
 };

@@ -68,8 +68,8 @@ void Images::settle_parent(const std::vector<bool>& unchanged) {
     constexpr long kWorthIt = 4;
     is_parent_settled_ = true;
     if (!parent_) return;
-    const bool is_worth_it =
-        std::count(unchanged.begin(), unchanged.end(), true) * kWorthIt >= static_cast<long>(unchanged.size());
+    const bool is_worth_it = always_ || std::count(unchanged.begin(), unchanged.end(), true) * kWorthIt >=
+                                            static_cast<long>(unchanged.size());
     try {
         if (is_worth_it) return parent_->link_into(folder_);
     } catch (const Error&) {

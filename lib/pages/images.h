@@ -19,6 +19,7 @@ namespace stasis::pages {
 struct Savings {
     std::optional<Parent> parent;
     Compression compression;
+    bool always = false;  ///< the parent is kept however little it has
 };
 
 /// The memory images of a dump as CRIU writes them itself: `pagemap-PID.img` and `pagemap-shmem-ID.img` with the
@@ -30,7 +31,8 @@ class Images {
         : folder_(std::move(folder)),
           layout_(layout),
           compression_(savings.compression),
-          parent_(std::move(savings.parent)) {}
+          parent_(std::move(savings.parent)),
+          always_(savings.always) {}
 
     /// What is added from here on belongs to this image.
     void open(const ImageId& id);
@@ -74,6 +76,7 @@ class Images {
     Layout layout_;
     Compression compression_;
     std::optional<Parent> parent_;
+    bool always_;
     bool is_parent_settled_ = false;
     std::vector<Image> images_;
     Entry next_;  ///< where what comes next belongs

@@ -89,7 +89,7 @@ umount "$BUNDLE/rootfs"
 echo "== memory: it follows, from the other host's own disk"
 new_container memory writer 256 20
 before=$(counter_in "$STATUS")
-expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}"
+expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode stop-copy
 goes_on "$THERE" "$before"
 memory_is_right "$THERE" "$(pid_b)"
 no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
@@ -99,5 +99,35 @@ report = json.loads(sys.argv[1])
 assert report["lazy"] and report["downtime_us"] < report["loaded_us"] < report["total_us"], report
 print("down for", report["downtime_us"], "µs, all in after", report["loaded_us"])
 PYTHON
+
+echo "== memory that is copied ahead, back and there again, while it is written"
+assert_pre_copied() { # MODE: in the report is what was copied ahead, and most of the memory was
+    "$PYTHON" - "$OUT" "$1" <<'PYTHON'
+import json, sys
+report, mode = json.loads(sys.argv[1]), sys.argv[2]
+rounds = [one["bytes_sent"] for one in report["rounds"]]
+print(mode, "down for", report["downtime_us"], "µs; rounds:", rounds, "frozen:", report["bytes_sent_frozen"])
+assert report["mode"] == mode, report
+if mode == "pre-copy":
+    assert 2 <= len(rounds) <= 8 and rounds[0] > 256 << 20 and rounds[1] < rounds[0], rounds
+    assert report["bytes_sent_frozen"] < rounds[0] / 2, report
+else:
+    assert rounds == [] and report["bytes_sent_frozen"] > 256 << 20, report
+PYTHON
+}
+for mode in pre-copy stop-copy auto; do
+    before=$(counter_in "$THERE")
+    expect_exit 0 move_back --json --mode $mode
+    goes_on "$STATUS" "$before"
+    memory_is_right "$STATUS" "$(container_pid "$ID")"
+    assert_pre_copied ${mode/auto/pre-copy}
+    before=$(counter_in "$STATUS")
+    expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode $mode --max-downtime 1000
+    goes_on "$THERE" "$before"
+    memory_is_right "$THERE" "$(pid_b)"
+    assert_pre_copied ${mode/auto/pre-copy}
+done
+no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
+no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
 rc_b delete --force "$ID"
 assert_no_leftovers

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "lib/base/file_record.h"
+#include "lib/pages/images.h"
+#include "lib/sys/interrupts.h"
+
+namespace stasis::pages {
+
+struct LiveTask {
+    ImageId id;  ///< by which CRIU will call its memory
+    pid_t pid = 0;
+};
+
+/// Writes to `folder`, which becomes a Parent, the own memory of tasks that run meanwhile, or what of it differs from
+/// the parent before.
+///
+/// It is no state that ever was: the tasks write while they are read, and a page may be torn. That does no harm: a
+/// dump compares each page as it stands still with the hash of what was written here, and what differs is written anew.
+/// Tasks and memory that go away meanwhile are left out; so is memory that tasks share, which has no hash then.
+/// Returns what is known of the files without reading them. Throws Kind::failed, and what Interrupts::check() throws.
+FileRecords copy_live(const std::vector<LiveTask>& tasks, const sys::Path& folder, Layout layout, Savings savings,
+                      sys::Interrupts& interrupts);
+
+}  // namespace stasis::pages
