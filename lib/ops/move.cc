@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <random>
 #include <set>
 
 #include <fmt/format.h>
@@ -16,12 +15,10 @@
 #include "lib/inspect/look.h"
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
-#include "lib/ops/draft.h"
 #include "lib/ops/dump.h"
-#include "lib/ops/fit.h"
+#include "lib/ops/host_check.h"
 #include "lib/ops/network_lock.h"
 #include "lib/ops/restore.h"
-#include "lib/proc/network.h"
 #include "lib/store/move_record.h"
 
 namespace stasis::ops {
@@ -41,63 +38,6 @@ constexpr const char* kAhead = "ahead";
 /// The host's own network namespace, as a description names it.
 constexpr const char* kOwnNetwork = "/proc/self/ns/net";
 
-std::string new_id() {
-    std::random_device random;
-    return fmt::format("{:08x}{:08x}{:08x}", random(), random(), random());
-}
-
-move::Offer make_offer(const std::string& id, const Examination& found, const store::Manifest& draft,
-                       std::uint64_t rootfs_bytes) {
-    move::Offer offer;
-    offer.set_id(id);
-    offer.set_manifest(store::to_text(draft));
-    for (const runtime::ExtraFile& file : found.described.runtime_files) {
-        move::ExtraFile& sent = *offer.add_runtime_files();
-        sent.set_name(file.name);
-        sent.set_text(file.text);
-    }
-    offer.set_rootfs(found.described.rootfs);
-    offer.set_rootfs_bytes(rootfs_bytes);
-    offer.set_memory_bytes(found.seen.memory_bytes);
-    return offer;
-}
-
-HostCheck ask(move::Channel& channel, move::Offer offer, sys::Interrupts& interrupts) {
-    Frame frame;
-    *frame.mutable_offer() = std::move(offer);
-    channel.send(frame, interrupts);
-    const Frame answer = channel.expect(Frame::kVerdict, interrupts);
-    const move::Verdict& verdict = answer.verdict();
-    HostCheck check{move::printable(verdict.stasis()), move::printable(verdict.criu()), {}, {}};
-    for (const auto& problem : verdict.problems())
-        check.problems.push_back({move::printable(problem.what()), move::printable(problem.remedy())});
-    for (const std::string& warning : verdict.warnings()) check.warnings.push_back(move::printable(warning));
-    return check;
-}
-
-/// What a target must be to be moved, beyond what a dump asks.
-std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Examination& found) {
-    std::vector<HostCheck::Problem> problems;
-    if (!target.adapter->restores())
-        problems.push_back({"'" + target.text() + "' is no container", "only containers can be moved"});
-    for (const proc::Stat& task : found.seen.tasks)
-        if (task.state == 'T')
-            problems.push_back(
-                {fmt::format("pid {} ({}) is stopped by a signal, and would go on there", task.id.pid, task.command),
-                 "let it go on, or end it"});
-    return problems;
-}
-
-/// What was put into a network namespace of the runtime's own making is not made again there.
-void add_stranded(const Examination& found, HostCheck& check) {
-    if (!found.described.lasting_network.empty()) return;
-    const std::set<std::string> devices = proc::network_devices(found.described.init.pid);
-    if (!devices.empty())
-        check.warnings.push_back(
-            fmt::format("network devices that were put into it are not made again there, put them in anew: {}",
-                        fmt::join(devices, ", ")));
-}
-
 /// The source's part of one move, as the dump's escort.
 class Departure : public Escort {
   public:
@@ -110,20 +50,14 @@ class Departure : public Escort {
     }
 
     void looked(const Examination& found, const store::Manifest& draft) override {
-        const timespec never{std::numeric_limits<time_t>::max(), 0};
-        forget_arrival();
-        choose_mode(found);
         rootfs_ = found.described.rootfs;
         runtime_details_ = found.described.details;
         lasting_network_ = found.described.lasting_network;
         context_.progress.step("looking at " + request_.to.host);
-        HostCheck check =
-            ask(channel(), make_offer(id_, found, draft, fs::survey(rootfs_, never).bytes), context_.interrupts);
-        const std::vector<HostCheck::Problem> own = find_unmovable(target_, found);
-        check.problems.insert(check.problems.begin(), own.begin(), own.end());
+        HostCheck check = ask(channel(), make_offer(id_, found, draft), context_.interrupts);
+        add_own_findings(target_, found, check);
         if (!check.problems.empty()) refuse(check.problems);
         accepted_ = true;
-        add_stranded(found, check);
         for (const std::string& warning : check.warnings) warn(warning);
 
         context_.progress.step("copying its files to " + request_.to.host);
@@ -436,33 +370,6 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
     MoveReport report = departure.finish(*dumped);
     report.total_us = microseconds_between(began, Clock::now());
     return report;
-}
-
-HostCheck check_other_host(Context& context, const std::string& name, const Examination& found,
-                           const move::Destination& to) {
-    const Target target = resolve(context, name);
-    HostCheck check;
-    try {
-        if (found.no_criu) throw *found.no_criu;
-        move::Link link(to, context.interrupts);
-        store::Manifest draft = draft_manifest(target, found, target.adapter->version());
-        draft.kind = "stop";
-        draft.checkpoint = "stop-" + utc_stamp();
-        draft.expected = record_expectations(target, found.described, true, false);
-        const timespec never{std::numeric_limits<time_t>::max(), 0};
-        move::Offer offer = make_offer(new_id(), found, draft, fs::survey(found.described.rootfs, never).bytes);
-        offer.set_only_check(true);
-        check = ask(link.channel(), std::move(offer), context.interrupts);
-    } catch (const Error& error) {
-        if (error.kind() == Kind::interrupted || error.kind() == Kind::usage) throw;
-        std::string what = error.message();
-        for (const std::string& line : error.details()) what += "; " + line;
-        check.problems.push_back({what, error.hint()});
-    }
-    const std::vector<HostCheck::Problem> own = find_unmovable(target, found);
-    check.problems.insert(check.problems.begin(), own.begin(), own.end());
-    add_stranded(found, check);
-    return check;
 }
 
 }  // namespace stasis::ops

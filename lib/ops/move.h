@@ -70,20 +70,4 @@ struct MoveReport {
 /// in which it does not; for other failures see above.
 MoveReport move_to_host(Context& context, const MoveRequest& request);
 
-/// How a target and another host go together.
-struct HostCheck {
-    struct Problem {
-        std::string what;
-        std::string remedy;
-    };
-    std::string stasis;  ///< versions there; empty where there is none
-    std::string criu;
-    std::vector<Problem> problems;
-    std::vector<std::string> warnings;
-};
-
-/// What a move would do before its first byte: nothing is touched. The target must be one that can be dumped.
-HostCheck check_other_host(Context& context, const std::string& target, const Examination& found,
-                           const move::Destination& to);
-
 }  // namespace stasis::ops

@@ -224,6 +224,44 @@ rm -rf "${HOST_B:?}"/{srv,store}/* "$STASIS_STORE/runc/$ID"
 rc delete --force "$ID"
 
 new_container memory writer 256 20
+
+# in_round WHAT COMMAND...: a move with a fault in the second round of the memory that is copied ahead.
+in_round() {
+    FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
+    stasis move-to-host "$TARGET" "$HOST" "${TO[@]}" --max-downtime 1 >"$WORK/out" 2>"$WORK/err" </dev/null &
+    MOVE=$!
+    wait_for 60 "the second round" second_round
+    "${@:2}"
+    wait "$MOVE" || CODE=$?
+    ERR=$(<"$WORK/err")
+    wait_for 30 "the end of what the struck move started" nothing_moves
+    echo "fault $FAULTS: $1 in the second round: exit code $CODE"
+}
+second_round() { compgen -G "$STASIS_STORE/runc/$ID/*.partial/ahead/2"; }
+source_pid() { pgrep -f "^$STASIS .* move-to-host $TARGET "; }
+fill_there() { ! in_host_b head -c 1G /dev/zero 2>/dev/null >"/proc/$HOST_B_PID/root$STASIS_STORE/filling"; }
+
+in_round "kill -9 of stasis" eval 'kill -KILL "$(source_pid)"'
+stayed 137
+in_round "SIGINT" eval 'kill -INT "$(source_pid)"'
+stayed 130
+in_round "kill -9 of ssh" "$FAULT_FOLDER/kill-link"
+stayed 1
+in_round "kill -9 of the receiver" eval 'kill -KILL "$(pgrep -f "^$STASIS .* receive\$")"'
+stayed 1
+in_host_b mount -t tmpfs -o size=420m,mode=0700 tmpfs "$STASIS_STORE"
+in_round "no space on the second host" fill_there
+in_host_b umount "$STASIS_STORE"
+stayed 1
+fault here "kill -9 of criu at post-dump, when memory was copied ahead" FAULT_AT=post-dump:asked FAULT_KILL=criu
+stayed 1
+fault there "kill -9 of the receiver at post-restore, when memory was copied ahead" FAULT_AT=post-restore:asked FAULT_KILL=stasis
+stayed 1
+# What is sealed here is whole by itself.
+fault here "kill -9 of ssh at the source's death, when memory was copied ahead" FAULT_AT=post-dump:answered \
+    "FAULT_DO=$FAULT_FOLDER/kill-link"
+stayed 1
+memory_is_right "$STATUS" "$(container_pid "$ID")"
 fault there "kill -9 of what brings its memory, before the source's death" FAULT_AT=post-restore:asked \
     "FAULT_DO=pkill -KILL -P \$STASIS_PID -x criu"
 stayed 1
@@ -251,4 +289,4 @@ goes_on "$STATUS" "$BEFORE"
 rc delete --force "$ID"
 
 echo "faults in all: $FAULTS"
-check_ge "$FAULTS" 25 "number of faults"
+check_ge "$FAULTS" 33 "number of faults"
