@@ -1,5 +1,5 @@
 #include "lib/ops/check.h"
-#include "lib/ops/move.h"
+#include "lib/ops/host_check.h"
 
 #include <algorithm>
 

@@ -39,6 +39,8 @@ void add_list(CLI::App& parent, const Globals& globals, Run& run);
 void add_info(CLI::App& parent, const Globals& globals, Run& run);
 void add_verify(CLI::App& parent, const Globals& globals, Run& run);
 void add_delete(CLI::App& parent, const Globals& globals, Run& run);
+void add_export(CLI::App& parent, const Globals& globals, Run& run);
+void add_import(CLI::App& parent, const Globals& globals, Run& run);
 void add_prune(CLI::App& parent, const Globals& globals, Run& run);
 void add_bug_report(CLI::App& parent, const Globals& globals, Run& run);
 void add_completion(CLI::App& parent, const Globals& globals, Run& run);

@@ -17,7 +17,7 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 17> kCommands{{
+constexpr std::array<Command, 19> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
@@ -28,6 +28,8 @@ constexpr std::array<Command, 17> kCommands{{
     {"verify", add_verify},
     {"delete", add_delete},
     {"prune", add_prune},
+    {"export", add_export},
+    {"import", add_import},
     {"bug-report", add_bug_report},
     {"completion", add_completion},
     {"receive", add_receive},

@@ -277,7 +277,7 @@ void RuncAdapter::clear_away(const std::string& container) const {
     remove.args = command({"delete", container});
     // A runc that was killed before it wrote a state has left a folder without one; only --force removes it.
     if (!knows(container)) remove.args = command({"delete", "--force", container});
-    if (!knows(container) || status(container) == Status::stopped) (void)sys::run_or_throw(remove);
+    (void)sys::run_or_throw(remove);
 }
 
 proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
@@ -296,10 +296,13 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
     sys::write_file_atomically(configuration,
                                plan.criu_configuration + inherit_configuration(plan.details.at("stdio")) + hold, 0600);
     const Path runc_log = plan.logs / (plan.log_name + ".runc");
+    const Path pid_file = plan.logs / (plan.log_name + ".pid");
     std::vector<std::string> words{"--log",
                                    runc_log,
                                    "restore",
                                    "--detach",
+                                   "--pid-file",
+                                   pid_file,
                                    "--bundle",
                                    bundle,
                                    "--image-path",
@@ -350,8 +353,7 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
         pause.args = command({"pause", plan.name});
         (void)sys::run_or_throw(pause);
     }
-    const std::optional<Json> known = state(plan.name);
-    const std::optional<proc::Stat> init = known ? proc::read_stat(known->at("pid")) : std::nullopt;
+    const std::optional<proc::Stat> init = proc::read_stat(std::stoi(sys::read_file(pid_file)));
     if (!init || !proc::is_alive(init->id))
         throw Error(Kind::failed, "the container ended right after it was restored").log(criu_log);
     return init->id;
