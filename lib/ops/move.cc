@@ -50,6 +50,8 @@ class Departure : public Escort {
     }
 
     void looked(const Examination& found, const store::Manifest& draft) override {
+        forget_arrival();
+        choose_mode(found);
         rootfs_ = found.described.rootfs;
         runtime_details_ = found.described.details;
         lasting_network_ = found.described.lasting_network;
