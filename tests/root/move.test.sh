@@ -117,7 +117,7 @@ PYTHON
 }
 for mode in pre-copy stop-copy auto; do
     before=$(counter_in "$THERE")
-    expect_exit 0 move_back --json --mode $mode
+    expect_exit 0 stasis_b --json move-to-host "$TARGET" a "${BACK[@]}" --mode $mode
     goes_on "$STATUS" "$before"
     memory_is_right "$STATUS" "$(container_pid "$ID")"
     assert_pre_copied ${mode/auto/pre-copy}

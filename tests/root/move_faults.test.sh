@@ -220,7 +220,7 @@ expect_exit 6 stasis restore "$TARGET"
 rc_b delete --force "$ID"
 expect_exit 0 stasis restore "$TARGET" --ignore-misfit moved
 goes_on "$STATUS" "$BEFORE"
-rm -rf "${HOST_B:?}"/{srv,store}/* "$STASIS_STORE/runc/$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/* "${STASIS_STORE:?}"/runc/*
 rc delete --force "$ID"
 
 new_container memory writer 256 20
@@ -238,16 +238,17 @@ in_round() {
     echo "fault $FAULTS: $1 in the second round: exit code $CODE"
 }
 second_round() { compgen -G "$STASIS_STORE/runc/$ID/*.partial/ahead/2"; }
-source_pid() { pgrep -f "^$STASIS .* move-to-host $TARGET "; }
+kill_source() { kill "-$1" "$(pgrep -f "^$STASIS .* move-to-host $TARGET ")"; } # SIGNAL
+kill_receiver() { kill -KILL "$(pgrep -f "^$STASIS .* receive\$")"; }
 fill_there() { ! in_host_b head -c 1G /dev/zero 2>/dev/null >"/proc/$HOST_B_PID/root$STASIS_STORE/filling"; }
 
-in_round "kill -9 of stasis" eval 'kill -KILL "$(source_pid)"'
+in_round "kill -9 of stasis" kill_source KILL
 stayed 137
-in_round "SIGINT" eval 'kill -INT "$(source_pid)"'
+in_round "SIGINT" kill_source INT
 stayed 130
 in_round "kill -9 of ssh" "$FAULT_FOLDER/kill-link"
 stayed 1
-in_round "kill -9 of the receiver" eval 'kill -KILL "$(pgrep -f "^$STASIS .* receive\$")"'
+in_round "kill -9 of the receiver" kill_receiver
 stayed 1
 in_host_b mount -t tmpfs -o size=420m,mode=0700 tmpfs "$STASIS_STORE"
 in_round "no space on the second host" fill_there
