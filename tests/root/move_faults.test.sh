@@ -239,7 +239,7 @@ in_round() {
 }
 second_round() { compgen -G "$STASIS_STORE/runc/$ID/*.partial/ahead/2"; }
 kill_source() { kill "-$1" "$(pgrep -f "^$STASIS .* move-to-host $TARGET ")"; } # SIGNAL
-kill_receiver() { kill -KILL "$(pgrep -f "^$STASIS .* receive\$")"; }
+kill_receiver() { kill -KILL "$(pgrep -f "^$STASIS --store $STASIS_STORE .* receive\$")"; }
 fill_there() { ! in_host_b head -c 1G /dev/zero 2>/dev/null >"/proc/$HOST_B_PID/root$STASIS_STORE/filling"; }
 
 in_round "kill -9 of stasis" kill_source KILL
@@ -270,7 +270,7 @@ fault there "kill -9 of what brings its memory, after the source's death" FAULT_
     "FAULT_DO=$FAULT_FOLDER/loader loader"
 check_eq "$CODE" 7 "exit code ($ERR)"
 grep -q "stasis restore $TARGET.* there" <<<"$ERR" || fail "no word of where its state is: $ERR"
-! container_runs "$ID" && [ -z "$(container_tasks "$ID")" ] || fail "$ID runs"
+if container_runs "$ID" || [ -n "$(container_tasks "$ID")" ]; then fail "$ID runs"; fi
 no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
 stasis_b restore "$TARGET"
 goes_on "$THERE" "$BEFORE"
