@@ -1,7 +1,7 @@
 # Sourced after common.sh: a podman of this test's own, with storage and networks of its own, and an
 # image of busybox that needs no registry.
 # shellcheck shell=bash
-need podman conmon busybox
+need podman conmon busybox iptables-save
 
 PODMAN=$WORK/engine
 export CONTAINERS_CONF=$PODMAN/containers.conf CONTAINERS_STORAGE_CONF=$PODMAN/storage.conf
@@ -35,11 +35,13 @@ podman rm --all --force --time 0
 podman network rm net-$RUN
 # conmon has podman clean up once more.
 while pgrep -f -- "$PODMAN/" >/dev/null; do sleep 0.05; done
+# netavark's chains outlive its networks.
+$(iptables-save | grep -q NETAVARK || echo "iptables-save | grep -v NETAVARK | iptables-restore")
 find /sys/fs/cgroup -depth -type d -path '*/stasis-$RUN*' -exec rmdir {} \;
 UNDO
 
 cp "$(command -v busybox)" "$PODMAN/image/bin/"
-for name in sh cat sleep nc ip; do ln -s busybox "$PODMAN/image/bin/$name"; done
+for name in sh cat cut sleep nc ip; do ln -s busybox "$PODMAN/image/bin/$name"; done
 tar --create --directory "$PODMAN/image" . | podman import --quiet - box >/dev/null
 
 # new_container NAME [OPTION...] -- COMMAND...
