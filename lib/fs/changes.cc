@@ -17,11 +17,9 @@ bool not_before(const timespec& time, const timespec& since) {
     return std::tie(time.tv_sec, time.tv_nsec) >= std::tie(since.tv_sec, since.tv_nsec);
 }
 
-auto attributes(const struct stat& info) {
-    // The size of a folder is an affair of its file system.
-    const off_t size = S_ISDIR(info.st_mode) ? 0 : info.st_size;
-    return std::tuple(info.st_mode, info.st_uid, info.st_gid, info.st_rdev, size, info.st_mtim.tv_sec,
-                      info.st_mtim.tv_nsec);
+Attributes attributes_of(const struct stat& info) {
+    return {info.st_mode, info.st_uid, info.st_gid, info.st_rdev, S_ISDIR(info.st_mode) ? 0 : info.st_size,
+            info.st_mtim};
 }
 
 struct stat status_of(int fd, const Path& path) {
@@ -32,6 +30,18 @@ struct stat status_of(int fd, const Path& path) {
 
 std::vector<std::string> names_in(int directory) {
     return sys::list_directory("/proc/self/fd/" + std::to_string(directory));
+}
+
+void look_at_entries(int directory, const std::string& prefix, Copied& copied) {
+    for (const std::string& name : names_in(directory)) {
+        struct stat info {};
+        if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0)
+            throw system_error(errno, "look at '" + prefix + name + "'");
+        copied.emplace(prefix + name, attributes_of(info));
+        if (S_ISDIR(info.st_mode))
+            look_at_entries(sys::open_at(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(),
+                            prefix + name + "/", copied);
+    }
 }
 
 /// What vanishes meanwhile is left out.
@@ -47,24 +57,22 @@ void look_at_folders(int directory, const std::string& prefix, std::map<std::str
 
 class Comparison {
   public:
-    Comparison(const Before& before, const std::set<std::string>& written, const FileRecords& records,
+    Comparison(Copied copied, const Before& before, const std::set<std::string>& written, const FileRecords& records,
                sys::Interrupts& interrupts)
-        : before_(before), written_(written), records_(records), interrupts_(interrupts) {}
+        : copied_(std::move(copied)), before_(before), written_(written), records_(records), interrupts_(interrupts) {}
 
-    void folder(int original, int copy, const std::string& prefix) {
+    void folder(int original, const std::string& prefix) {
         interrupts_.check();
         const struct stat own = status_of(original, prefix);
-        const std::vector<std::string> names = names_in(original);
-        const std::vector<std::string> copied = names_in(copy);
-        for (const std::string& name : copied)
-            if (!std::binary_search(names.begin(), names.end(), name)) result_.remove.push_back(prefix + name);
-        for (const std::string& name : names) entry(original, copy, prefix, name, own.st_dev);
+        for (const std::string& name : names_in(original)) entry(original, prefix, name, own.st_dev);
     }
 
     /// A name of a changed inode takes its other names along, so that they stay one file.
-    Changes take(const struct stat& original, const struct stat& copy) {
-        if (attributes(original) != attributes(copy) || not_before(original.st_ctim, before_.time))
+    Changes take(const struct stat& original) {
+        if (copied_.extract(".").mapped() != attributes_of(original) || not_before(original.st_ctim, before_.time))
             changed_.insert(".");
+        for (const auto& [path, attributes] : copied_) result_.remove.push_back(path);  // nobody has asked for it
+        std::sort(result_.remove.begin(), result_.remove.end());
         for (const auto& [inode, names] : links_) {
             const bool changed = std::any_of(names.begin(), names.end(),
                                              [&](const std::string& name) { return changed_.contains(name); });
@@ -76,16 +84,15 @@ class Comparison {
     }
 
   private:
-    void entry(int original, int copy, const std::string& prefix, const std::string& name, dev_t device) {
+    void entry(int original, const std::string& prefix, const std::string& name, dev_t device) {
         const std::string path = prefix + name;
         struct stat from {};
-        struct stat to {};
         if (::fstatat(original, name.c_str(), &from, AT_SYMLINK_NOFOLLOW) < 0)
             throw system_error(errno, "look at '" + path + "'");
-        const bool copied = ::fstatat(copy, name.c_str(), &to, AT_SYMLINK_NOFOLLOW) == 0;
-        const bool same = copied && is_same(path, from, to);
-        if (copied && !same) result_.remove.push_back(path);
-        if (!same || differs(original, name, path, from, to)) changed_.insert(path);
+        const auto copy = copied_.find(path);
+        const bool same = copy != copied_.end() && is_same(path, from, copy->second);
+        if (!same || differs(original, name, path, from, copy->second)) changed_.insert(path);
+        if (same) copied_.erase(copy);
         if (!S_ISDIR(from.st_mode)) {
             if (from.st_nlink > 1) links_[from.st_ino].push_back(path);
             return;
@@ -93,22 +100,22 @@ class Comparison {
         if (from.st_dev != device) return;  // another file system: rsync stays out as well
         const sys::UniqueFd inner = sys::open_at(original, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (same)
-            folder(inner.get(), sys::open_at(copy, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), path + "/");
+            folder(inner.get(), path + "/");
         else
             everything_below(inner.get(), path + "/", from.st_dev);
     }
 
     /// The copy is one of this very entry, as it is now or as it was.
-    bool is_same(const std::string& path, const struct stat& from, const struct stat& to) const {
-        if ((from.st_mode & S_IFMT) != (to.st_mode & S_IFMT)) return false;
+    bool is_same(const std::string& path, const struct stat& from, const Attributes& to) const {
+        if ((from.st_mode & S_IFMT) != (to.mode & S_IFMT)) return false;
         if (!S_ISDIR(from.st_mode)) return true;
         const auto known = before_.folders.find(path);
         return known != before_.folders.end() && known->second == from.st_ino;
     }
 
     bool differs(int original, const std::string& name, const std::string& path, const struct stat& from,
-                 const struct stat& to) const {
-        if (attributes(from) != attributes(to) || not_before(from.st_ctim, before_.time)) return true;
+                 const Attributes& to) const {
+        if (attributes_of(from) != to || not_before(from.st_ctim, before_.time)) return true;
         if (!S_ISREG(from.st_mode) || !written_.contains(path)) return false;
         const auto known = records_.find(path);
         return known == records_.end() || sys::record_of(original, name) != known->second;
@@ -126,6 +133,7 @@ class Comparison {
         }
     }
 
+    Copied copied_;  ///< what was not met in the original yet
     const Before& before_;
     const std::set<std::string>& written_;
     const FileRecords& records_;
@@ -145,13 +153,26 @@ Before Before::look(const Path& tree) {
     return before;
 }
 
-Changes compare(const Path& original, const Path& copy, const Before& before, const std::set<std::string>& written,
+bool Attributes::operator==(const Attributes& other) const {
+    const auto all = [](const Attributes& of) {
+        return std::tie(of.mode, of.owner, of.group, of.device, of.size, of.changed.tv_sec, of.changed.tv_nsec);
+    };
+    return all(*this) == all(other);
+}
+
+Copied look_at_copy(const Path& copy) {
+    const sys::UniqueFd top = sys::open_path(copy, O_RDONLY | O_DIRECTORY);
+    Copied copied{{".", attributes_of(status_of(top.get(), copy))}};
+    look_at_entries(top.get(), "", copied);
+    return copied;
+}
+
+Changes compare(const Path& original, Copied copied, const Before& before, const std::set<std::string>& written,
                 const FileRecords& records, sys::Interrupts& interrupts) {
     const sys::UniqueFd from = sys::open_path(original, O_RDONLY | O_DIRECTORY);
-    const sys::UniqueFd to = sys::open_path(copy, O_RDONLY | O_DIRECTORY);
-    Comparison comparison(before, written, records, interrupts);
-    comparison.folder(from.get(), to.get(), "");
-    return comparison.take(status_of(from.get(), original), status_of(to.get(), copy));
+    Comparison comparison(std::move(copied), before, written, records, interrupts);
+    comparison.folder(from.get(), "");
+    return comparison.take(status_of(from.get(), original));
 }
 
 }  // namespace stasis::fs

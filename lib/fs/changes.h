@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/base/file_record.h"
@@ -32,12 +33,29 @@ struct Before {
     static Before look(const Path& tree);
 };
 
+/// Of an entry what a copy must have like its original.
+struct Attributes {
+    mode_t mode = 0;
+    uid_t owner = 0;
+    gid_t group = 0;
+    dev_t device = 0;  ///< of a device node
+    off_t size = 0;    ///< 0 for a folder: that is an affair of its file system
+    timespec changed{};
+
+    bool operator==(const Attributes& other) const;
+};
+
+/// All that is in a copy, by relative path, its top as ".".
+using Copied = std::unordered_map<std::string, Attributes>;
+Copied look_at_copy(const Path& copy);
+
 /// Compares a tree with its copy, entry by entry, by type, owner, mode, size and times.
 /// An entry whose inode changed since `before` counts as different whatever its other attributes
 /// say: ctime also moves with extended attributes, ACLs and links, and can't be set back. A folder
 /// that is another one than before was renamed to here, and so is all that lies in it.
 /// Files in `written` are compared by content with `records`, the checksums of the copy.
-Changes compare(const Path& original, const Path& copy, const Before& before, const std::set<std::string>& written,
+/// The copy was looked at before: while the original stands still, nothing else is looked at.
+Changes compare(const Path& original, Copied copied, const Before& before, const std::set<std::string>& written,
                 const FileRecords& records, sys::Interrupts& interrupts);
 
 }  // namespace stasis::fs

@@ -84,7 +84,11 @@ void TreeCopy::start_first_pass() {
 }
 
 void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
-    if (first_pass_) first_pass_->finish(interrupts);
+    if (first_pass_) {
+        first_pass_->finish(interrupts);
+        // Else the file system may choose to write all of it while CRIU, and the target with it, waits for its turn.
+        sys::sync_file_system(sys::open_path(to_, O_RDONLY | O_DIRECTORY).get(), to_.native());
+    }
     // A file that shares its inode with the parent's has the parent's checksum.
     const auto known = [this](const std::string& path, const struct stat& info) -> std::optional<FileRecord> {
         struct stat earlier {};
@@ -97,10 +101,11 @@ void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
         return record->second;
     };
     records_ = sys::record_tree(to_, interrupts, known);
+    copied_ = look_at_copy(to_);
 }
 
 void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
-    const Changes changes = compare(from_, to_, before_, written, records_, interrupts);
+    const Changes changes = compare(from_, std::move(copied_), before_, written, records_, interrupts);
     for (const std::string& path : changes.remove) {
         sys::remove_tree(to_ / path);
         forget(records_, path);

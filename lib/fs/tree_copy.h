@@ -47,6 +47,7 @@ class TreeCopy {
     Before before_;
     std::optional<Rsync> first_pass_;
     FileRecords records_;
+    Copied copied_;                                ///< between the passes
     std::map<std::string, std::uint64_t> shared_;  ///< sizes of the files that share their inode with the parent's
 };
 
