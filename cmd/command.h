@@ -54,6 +54,8 @@ void add_rsync_transport(CLI::App& parent, const Globals& globals, Run& run);
 void add_selftest_target(CLI::App& parent, const Globals& globals, Run& run);
 /// See lib/runtime/runc_network.h.
 void add_prepare_network(CLI::App& parent, const Globals& globals, Run& run);
+/// See lib/runtime/podman.h.
+void add_run_conmon(CLI::App& parent, const Globals& globals, Run& run);
 void add_run_with_config(CLI::App& parent, const Globals& globals, Run& run);
 
 /// The part of an operation's surroundings that outlives it.

@@ -7,6 +7,7 @@
 #include "lib/move/tree.h"
 #include "lib/ops/receive.h"
 #include "lib/ops/selftest.h"
+#include "lib/runtime/podman.h"
 #include "lib/runtime/runc_network.h"
 
 namespace stasis {
@@ -76,6 +77,17 @@ void add_run_with_config(CLI::App& parent, const Globals&, Run& run) {
     command.add_option("COMMAND", options->command)->required();
     command.callback([&run, options] {
         run = [options]() -> int { runtime::run_with_config(options->config, options->original, options->command); };
+    });
+}
+
+void add_run_conmon(CLI::App& parent, const Globals&, Run& run) {
+    const auto file = std::make_shared<std::string>();
+    CLI::App& command = add_hidden(parent, "run-conmon");
+    command.add_option("FILE", *file)->required();
+    // All else is meant for conmon, `--version` too.
+    command.prefix_command()->fallthrough(false)->set_help_flag();
+    command.callback([&run, &command, file] {
+        run = [&command, file]() -> int { runtime::run_conmon(*file, command.remaining()); };
     });
 }
 

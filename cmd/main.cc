@@ -17,7 +17,7 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 19> kCommands{{
+constexpr std::array<Command, 20> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
@@ -37,6 +37,7 @@ constexpr std::array<Command, 19> kCommands{{
     {"selftest-target", add_selftest_target},
     {"prepare-network", add_prepare_network},
     {"run-with-config", add_run_with_config},
+    {"run-conmon", add_run_conmon},
 }};
 
 void add_globals(CLI::App& app, Globals& globals) {

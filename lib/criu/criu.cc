@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/criu/log.h"
+#include "lib/sys/child.h"
 #include "proto/criu_stats.pb.h"
 
 namespace stasis::criu {
@@ -21,13 +22,7 @@ std::string locate_binary() {
 /// The full path, so that runtimes which look for `criu` in PATH can be given its folder.
 sys::Path resolve_in_path(const std::string& name) {
     if (name.find('/') != std::string::npos) return name;
-    std::string folders = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    while (!folders.empty()) {
-        const std::size_t colon = folders.find(':');
-        const sys::Path candidate = sys::Path(folders.substr(0, colon)) / name;
-        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-        folders = colon == std::string::npos ? "" : folders.substr(colon + 1);
-    }
+    if (const std::optional<sys::Path> found = sys::find_program(name)) return *found;
     throw Error(Kind::precondition, "there is no CRIU on this host")
         .hint("run scripts/setup, install the package criu, or name one with STASIS_CRIU=/path/to/criu");
 }

@@ -22,8 +22,11 @@
 namespace stasis::fs {
 namespace {
 
-constexpr std::array<std::pair<Backend, const char*>, 4> kNames{
-    {{Backend::none, "none"}, {Backend::copy, "copy"}, {Backend::overlay, "overlay"}, {Backend::btrfs, "btrfs"}}};
+constexpr std::array<std::pair<Backend, const char*>, 5> kNames{{{Backend::none, "none"},
+                                                                 {Backend::copy, "copy"},
+                                                                 {Backend::overlay, "overlay"},
+                                                                 {Backend::upper, "upper"},
+                                                                 {Backend::btrfs, "btrfs"}}};
 
 /// The mount whose mount point is exactly `path`; the last one is on top.
 std::optional<proc::Mount> mount_at(const Path& path) {
@@ -164,6 +167,9 @@ void restore_rootfs(const RootfsPlan& plan, const Path& kept, sys::Interrupts& i
         unmount_overlay(plan);
         std::filesystem::create_directories(overlay_option(plan.mount_options, "workdir"));
     }
+    if (plan.backend == Backend::upper && mount_at(plan.path))
+        throw Error(Kind::failed, "the overlay at '" + plan.path.string() + "' is still mounted")
+            .hint("have its runtime unmount it (`podman umount`)");
     std::filesystem::create_directories(plan.source);
     unlink_later_links(plan.source, kept);
     RsyncJob job{kept, plan.source};

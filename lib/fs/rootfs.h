@@ -13,6 +13,7 @@ enum class Backend {
     none,     ///< not at all: the user takes care of it
     copy,     ///< rsync, in two passes
     overlay,  ///< the overlay's upper folder alone, in the same two passes
+    upper,    ///< the same, of an overlay that the runtime mounts
     btrfs,    ///< a snapshot of the subvolume, taken while the target stands still
 };
 
@@ -49,7 +50,7 @@ class RootfsCapture {
     std::uint64_t shared_bytes() const { return copy_.shared_bytes(); }
 
   private:
-    bool is_copied() const { return plan_.backend == Backend::copy || plan_.backend == Backend::overlay; }
+    bool is_copied() const { return plan_.backend != Backend::none && plan_.backend != Backend::btrfs; }
 
     RootfsPlan plan_;
     Path to_;
@@ -57,8 +58,8 @@ class RootfsCapture {
 };
 
 /// Puts a root file system back exactly as `kept` has it: what came later is deleted, what was
-/// changed is replaced, compared by content. Mounts an overlay where it is missing. The container
-/// must be dead.
+/// changed is replaced, compared by content. Mounts an overlay where it is missing, unless its runtime does. The
+/// container must be dead.
 void restore_rootfs(const RootfsPlan& plan, const Path& kept, sys::Interrupts& interrupts);
 
 }  // namespace stasis::fs

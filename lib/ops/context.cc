@@ -31,14 +31,14 @@ Target resolve(const Context& context, const std::string& text) {
             throw Error(Kind::usage, "there is no runtime '" + text.substr(0, colon) + "'")
                 .hint("stasis knows: " + known_runtimes(context));
         store::check_container_name(target.container);
-        return target;
+        return {target.adapter, target.adapter->name_of(target.container)};
     }
     store::check_container_name(text);
     std::vector<Target> candidates;
     const std::vector<std::string> stored = context.store.runtimes_of(text);
     for (const auto& adapter : context.adapters)
         if (adapter->knows(text) || std::find(stored.begin(), stored.end(), adapter->name()) != stored.end())
-            candidates.push_back({adapter.get(), text});
+            candidates.push_back({adapter.get(), adapter->name_of(text)});
     if (candidates.empty())
         throw Error(Kind::not_found, "no runtime knows '" + text + "', and the store holds nothing of that name")
             .hint("`stasis list` shows what is stored; runtimes: " + known_runtimes(context));

@@ -150,16 +150,17 @@ class Dump {
     void start_copying(const runtime::Description& described, const store::Partial& partial) {
         if (request_.wishes.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
-            const fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
+            fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
+            if (described.rootfs_by_runtime && plan.backend == fs::Backend::overlay) plan.backend = fs::Backend::upper;
             files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(plan), lock_fd_);
         }
-        if (request_.with_volumes && !described.volumes.empty()) {
-            sys::make_directory(partial.folders().volumes(), 0700);
-            for (const runtime::BindMount& mount : described.volumes) {
-                if (!std::filesystem::is_directory(mount.source)) continue;
-                const std::string folder = std::to_string(manifest_volumes_++);
-                files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd_);
-            }
+        std::vector<runtime::BindMount> folders = described.own_folders;
+        if (request_.with_volumes) folders.insert(folders.end(), described.volumes.begin(), described.volumes.end());
+        if (!folders.empty()) sys::make_directory(partial.folders().volumes(), 0700);
+        for (const runtime::BindMount& mount : folders) {
+            if (!std::filesystem::is_directory(mount.source)) continue;
+            const std::string folder = std::to_string(manifest_volumes_++);
+            files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd_);
         }
         files_.start_first_pass();
     }
@@ -215,8 +216,9 @@ class Dump {
             after_failure(error, found.seen, partial, settlement);
         }
         if (request_.escort != nullptr) request_.escort->gone();
-        if (request_.kind == DumpKind::stop) return wait_for_end(found.seen.tasks);
-        write_and_seal(partial);
+        if (request_.kind == DumpKind::snapshot) return write_and_seal(partial);
+        wait_for_end(found.seen.tasks);
+        put_away(target);
     }
 
     /// What has no field in a request CRIU reads from a file.
@@ -312,12 +314,22 @@ class Dump {
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
         if (request_.kind == DumpKind::stop) write_and_seal(partial);
         if (request_.escort != nullptr) request_.escort->sealed(manifest_);
+        if (request_.kind == DumpKind::stop) target.adapter->keep_stopped(target.container);
     }
 
     /// CRIU has killed them, and freeing a large memory takes a moment: who asked for a stop can rely on it.
     static void wait_for_end(const std::vector<proc::Stat>& tasks) {
         constexpr int kDeathTimeoutMs = 10'000;
         for (const proc::Stat& task : tasks) (void)proc::wait_until_ended(task.id, kDeathTimeoutMs);
+    }
+
+    /// What it can't put away now the runtime does later, or the restore.
+    void put_away(const Target& target) const {
+        try {
+            target.adapter->put_away(target.container);
+        } catch (const Error& error) {
+            context_.progress.warn(error.message());
+        }
     }
 
     /// A snapshot's target runs again by now; a stop's has yet to end.

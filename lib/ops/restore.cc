@@ -174,7 +174,8 @@ class Restore {
 
     /// Where the host can't, the memory comes first, as without --lazy.
     std::unique_ptr<LazyLoad> prepare_lazy_load(int lock_fd) {
-        std::string obstacle = criu::lazy_obstacle(plan_.images);
+        std::string obstacle = target_.adapter->lazy_obstacle();
+        if (obstacle.empty()) obstacle = criu::lazy_obstacle(plan_.images);
         std::unique_ptr<LazyLoad> load;
         try {
             if (obstacle.empty()) load = std::make_unique<LazyLoad>(criu_, plan_, lock_fd);
@@ -191,6 +192,7 @@ class Restore {
     int bring_back(int lock_fd) {
         // The deadline and signals were looked at for the last time before the first change.
         sys::Interrupts uninterrupted = sys::Interrupts::none();
+        target_.adapter->put_away(target_.container);
         context_.progress.step("putting the files back");
         restore_files(uninterrupted);
         const std::unique_ptr<LazyLoad> load = request_.lazy ? prepare_lazy_load(lock_fd) : nullptr;

@@ -1,5 +1,6 @@
 #include "lib/base/error.h"
 #include "lib/runtime/pid.h"
+#include "lib/runtime/podman.h"
 #include "lib/runtime/runc.h"
 
 namespace stasis::runtime {
@@ -13,6 +14,7 @@ void Adapter::require_known(const std::string& container) const {
 std::vector<std::unique_ptr<Adapter>> make_adapters(const Settings& settings) {
     std::vector<std::unique_ptr<Adapter>> adapters;
     adapters.push_back(std::make_unique<RuncAdapter>(settings.runc_root));
+    adapters.push_back(std::make_unique<PodmanAdapter>());
     adapters.push_back(std::make_unique<PidAdapter>());
     return adapters;
 }

@@ -1,18 +1,15 @@
 #include "lib/runtime/runc.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
 #include "lib/proc/orphans.h"
-#include "lib/runtime/mounts.h"
+#include "lib/runtime/oci.h"
 #include "lib/runtime/runc_network.h"
 #include "lib/runtime/stdio.h"
 #include "lib/sys/child.h"
@@ -22,10 +19,6 @@ namespace {
 
 constexpr int kDeathTimeoutMs = 10'000;
 
-/// runc's own names for namespaces that it did not create (libcontainer's criu code).
-constexpr const char* kOutsideNetwork = "extRootNetNS";
-constexpr const char* kOutsidePids = "extRootPidNS";
-
 Status parse_status(const std::string& text) {
     if (text == "running") return Status::running;
     if (text == "paused") return Status::paused;
@@ -33,117 +26,12 @@ Status parse_status(const std::string& text) {
     return Status::stopped;
 }
 
-/// The path of a namespace of this type that the container was given, or "".
-std::string namespace_path(const Json& config, const std::string& type) {
-    for (const Json& entry : config.value("/linux/namespaces"_json_pointer, Json::array()))
-        if (entry.value("type", "") == type) return entry.value("path", "");
-    return "";
-}
-
-bool has_own_namespace(const Json& config, const std::string& type) {
-    const Json list = config.value("/linux/namespaces"_json_pointer, Json::array());
-    return std::any_of(list.begin(), list.end(), [&](const Json& entry) { return entry.value("type", "") == type; });
-}
-
-Path lasting_network(const Json& config) {
-    return has_own_namespace(config, "network") ? namespace_path(config, "network") : "/proc/self/ns/net";
-}
-
-std::string annotation(const Json& config, const std::string& key) {
-    return config.value(Json::json_pointer("/annotations/" + key), "");
-}
-
-std::vector<BindMount> bind_mounts(const Json& config, const Path& bundle) {
-    std::vector<BindMount> result;
-    for (const Json& mount : config.value("mounts", Json::array())) {
-        const Json options = mount.value("options", Json::array());
-        const bool bind = mount.value("type", "") == "bind" ||
-                          std::find(options.begin(), options.end(), "bind") != options.end() ||
-                          std::find(options.begin(), options.end(), "rbind") != options.end();
-        // A source that is not absolute is relative to the bundle.
-        if (bind) result.push_back({bundle / mount.value("source", ""), mount.value("destination", "")});
-    }
-    return result;
-}
-
-/// `runc restore` hands outside mounts back under these keys: masked files as the host's
-/// /dev/null, all others by where they are mounted.
-std::string mount_key(const proc::Mount& mount) { return mount.root == "/null" ? "/dev/null" : mount.mount_point; }
-
-OptionList mount_options(const proc::Identity& init, const Json& config) {
-    OptionList options;
-    for (const proc::Mount& mount :
-         mounts_from_outside(proc::mounts(init.pid), proc::mounts(::getpid()), has_own_namespace(config, "cgroup")))
-        options.push_back({"external", "mnt[" + mount.mount_point + "]:" + mount_key(mount),
-                           "this mount comes from outside the container"});
-    return options;
-}
-
-OptionList namespace_options(const proc::Identity& init, const Json& config) {
-    OptionList options;
-    if (!namespace_path(config, "network").empty())
-        options.push_back({"external",
-                           fmt::format("net[{}]:{}", proc::namespace_inode(init.pid, "net"), kOutsideNetwork),
-                           "its network namespace was made before it and outlives it"});
-    if (!namespace_path(config, "pid").empty())
-        options.push_back({"external", fmt::format("pid[{}]:{}", proc::namespace_inode(init.pid, "pid"), kOutsidePids),
-                           "its pid namespace was made before it and outlives it"});
-    return options;
-}
-
-/// The folder of the freezer that runc uses for the container, or "" where the init sits in the
-/// root of the hierarchy.
-Path freezer_of(const proc::Identity& init) {
-    const Path base = "/sys/fs/cgroup";
-    Path unified;
-    for (const proc::CgroupMembership& group : proc::cgroups(init.pid)) {
-        if (group.path == "/") continue;
-        if (group.controllers == "freezer") return base / "freezer" / group.path.substr(1);
-        if (group.controllers.empty()) unified = base / group.path.substr(1);
-    }
-    return unified;
-}
-
-/// Waits for `runc restore`. A CRIU that dies half way leaves tasks that hold its socket, so that
-/// runc never sees the end of file and waits for ever (runc 1.1.5): then these are ended, and so they are
-/// with a CRIU that hangs after an interrupt.
-sys::WaitStatus wait_for_restore(sys::Child& runc, sys::Interrupts& interrupts) {
-    constexpr int kBetweenLooksMs = 1000;
-    constexpr int kLooksAfterInterrupt = 2;
-    const std::uint64_t own_pids = proc::namespace_inode(::getpid(), "pid");
-    const auto is_criu = [](const proc::Stat& child) { return child.command == "criu"; };
-    pollfd ended{runc.pidfd(), POLLIN, 0};
-    for (int interrupted = 0; ::poll(&ended, 1, kBetweenLooksMs) == 0;) {
-        if (interrupts.pending()) ++interrupted;
-        const std::vector<proc::Stat> children = proc::children_of(runc.pid());
-        const bool died = std::any_of(children.begin(), children.end(), [&](const proc::Stat& child) {
-            return is_criu(child) && proc::ended_by_signal(child.id.pid);
-        });
-        if (!died && interrupted <= kLooksAfterInterrupt) continue;
-        for (const proc::Stat& child : children)
-            if (is_criu(child) || proc::namespace_inode(child.id.pid, "pid") != own_pids) proc::kill_and_wait(child.id);
-    }
-    return runc.wait();
-}
-
-/// Half-made tasks of a restore whose runc, CRIU and stasis were killed together; nobody else ends
-/// them. `freezer` as in the description; only called while the container does not run.
-void end_remains(const Path& freezer) {
-    const std::uint64_t own_pids = proc::namespace_inode(::getpid(), "pid");
-    std::istringstream pids(freezer.empty() ? "" : sys::read_file_if_exists(freezer / "cgroup.procs").value_or(""));
-    for (pid_t pid = 0; pids >> pid;) {
-        const std::optional<proc::Stat> task = proc::read_stat(pid);
-        if (task && (task->command == "criu" || proc::namespace_inode(pid, "pid") != own_pids))
-            proc::kill_and_wait(task->id);
-    }
-}
-
-Json read_config(const Path& bundle) {
-    try {
-        return Json::parse(sys::read_file(bundle / "config.json"));
-    } catch (const nlohmann::json::exception&) {
-        throw Error(Kind::failed, "'" + (bundle / "config.json").string() + "' is not a runc configuration");
-    }
+/// Does podman look after it? podman's containers lie in runc's default folder, where theirs show by a label (4.3.1).
+bool is_podmans(const Path& state) {
+    const std::string text = sys::read_file_if_exists(state).value_or("");
+    const Json json = Json::parse(text, nullptr, false);
+    const Json labels = json.is_object() ? json.value("/config/labels"_json_pointer, Json::array()) : Json::array();
+    return std::find(labels.begin(), labels.end(), "io.container.manager=libpod") != labels.end();
 }
 
 }  // namespace
@@ -184,7 +72,8 @@ Status RuncAdapter::status(const std::string& container) const {
 
 std::optional<std::vector<std::string>> RuncAdapter::list() const {
     std::vector<std::string> names = sys::list_directory(root_);
-    std::erase_if(names, [this](const std::string& name) { return !knows(name); });
+    std::erase_if(names,
+                  [this](const std::string& name) { return !knows(name) || is_podmans(root_ / name / "state.json"); });
     return names;
 }
 
@@ -197,6 +86,9 @@ bool RuncAdapter::made_since(const std::string& container, std::filesystem::file
 
 Description RuncAdapter::describe(const std::string& container) const {
     require_known(container);
+    if (is_podmans(root_ / container / "state.json"))
+        throw Error(Kind::failed, "the container '" + container + "' belongs to podman")
+            .hint("name it as podman:" + container);
     const std::optional<Json> known = state(container);
     if (!known) throw Error(Kind::failed, "the container '" + container + "' was deleted while we looked at it");
     const Status status = parse_status(known->at("status"));
@@ -209,38 +101,11 @@ Description RuncAdapter::describe(const std::string& container) const {
     if (!init) throw Error(Kind::failed, "the container '" + container + "' ended while we looked at it");
 
     const Path bundle = known->at("bundle").get<std::string>();
-    const Json config = read_config(bundle);
-    const Stdio stdio = look_at_stdio(init->id.pid);
-
-    Description description;
+    const OciContainer found{bundle, known->at("rootfs").get<std::string>(), init->id, status == Status::paused};
+    Description description = describe_oci(found, read_oci_config(bundle));
     description.runtime = name();
     description.name = container;
-    description.init = init->id;
-    description.paused = status == Status::paused;
-    description.rootfs = known->at("rootfs").get<std::string>();
-    description.volumes = bind_mounts(config, bundle);
-    description.freezer = freezer_of(init->id);
-    description.order = annotation(config, "org.stasis.order");
-
-    description.options = {
-        {"root", description.rootfs, "the container's root file system"},
-        {"cgroup-mode", "soft", "runc makes the container's cgroups again; the host's stay as they are"}};
-    for (const OptionList& more : {mount_options(init->id, config), namespace_options(init->id, config), stdio.options})
-        description.options.insert(description.options.end(), more.begin(), more.end());
-    if (description.paused)
-        description.options.push_back({"freeze-cgroup", description.freezer, "the container is paused and stays so"});
-
-    description.lasting_network = lasting_network(config);
-    description.image_files = {{"descriptors.json", Json(stdio.targets).dump()}};
-    description.runtime_files = {{"config.json", sys::read_file(bundle / "config.json")}};
-    description.details = {{"root", root_.string()},
-                           {"bundle", bundle.string()},
-                           {"freezer", description.freezer.string()},
-                           {"paused", description.paused},
-                           {"stdio", stdio.details},
-                           {"console", stdio.console},
-                           {"network_path", namespace_path(config, "network")},
-                           {"own_network", description.lasting_network.empty()}};
+    description.details["root"] = root_.string();
     return description;
 }
 
@@ -322,7 +187,7 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
     if (plan.details.at("own_network").get<bool>()) {
         const std::string self = sys::read_link("/proc/self/exe").value_or("");
         const Path config = plan.logs / (plan.log_name + ".config.json");
-        sys::write_file_atomically(config, with_network_hook(read_config(bundle), self), 0600);
+        sys::write_file_atomically(config, with_network_hook(read_oci_config(bundle), self), 0600);
         const std::vector<std::string> prefix{self, "run-with-config", config, bundle / "config.json", "--"};
         restore.args.insert(restore.args.begin(), prefix.begin(), prefix.end());
     }
@@ -336,7 +201,7 @@ proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& in
     if (plan.lock_fd >= 0) restore.descriptors.emplace_back(plan.lock_fd, plan.lock_fd);
     const proc::Orphans orphans;
     sys::Child runc = sys::Child::start(restore);
-    const sys::WaitStatus ended = wait_for_restore(runc, interrupts);
+    const sys::WaitStatus ended = wait_for_restore(runc, runc.pid(), interrupts);
 
     const Path criu_log = plan.logs / plan.log_name;
     (void)::rename((plan.logs / "restore.log").c_str(), criu_log.c_str());

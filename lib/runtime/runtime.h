@@ -45,6 +45,10 @@ struct Description {
     /// Where its root file system lies on the host; empty where there is none of its own.
     Path rootfs;
     std::vector<BindMount> volumes;
+    /// The root file system is mounted by the runtime itself when it restores, and not before.
+    bool rootfs_by_runtime = false;
+    /// Folders beside the root file system that are the container's alone (its /dev/shm, say) and are always kept.
+    std::vector<BindMount> own_folders;
     /// CRIU options that follow from how this runtime set the container up.
     OptionList options;
     /// Files that CRIU's images need beside them for the runtime's restore.
@@ -88,6 +92,8 @@ class Adapter {
     virtual std::string version() const = 0;
     /// Does the runtime have a container of this name? Cheap: a bare name is looked for everywhere.
     virtual bool knows(const std::string& container) const = 0;
+    /// The one name by which locks and the store go, for a runtime that takes several for a container.
+    virtual std::string name_of(const std::string& container) const { return container; }
     virtual Status status(const std::string& container) const = 0;
     /// All containers that the runtime has, whatever their status, sorted. Nothing where it keeps no list.
     virtual std::optional<std::vector<std::string>> list() const = 0;
@@ -105,6 +111,8 @@ class Adapter {
 
     /// Does the runtime restore its containers itself? Else the caller does, by CRIU directly.
     virtual bool restores() const = 0;
+    /// Why it can't restore lazily, or "".
+    virtual std::string lazy_obstacle() const { return ""; }
     /// Do restored tasks get the host's pids that they had? Then those must be free.
     virtual bool restores_to_same_pids(const Json& details) const = 0;
     /// Everything that is in the way of a restore on this host; nothing is touched.
@@ -116,6 +124,12 @@ class Adapter {
 
     /// Kills a running container and waits until it is gone.
     virtual void kill(const std::string& container) const = 0;
+    /// The container stands still, and ends in a moment with its state on disk: its runtime must not start it again.
+    /// It may be dead on return; where it throws, it lives.
+    virtual void keep_stopped(const std::string&) const {}
+    /// Makes sure that the runtime has noticed the end of a container, and holds nothing of it any more (mounts, a
+    /// network). Its files may change after that.
+    virtual void put_away(const std::string&) const {}
     /// Removes a container that runs, is half restored, or has ended, and what the runtime keeps of it; not its files.
     /// `details` as in its description.
     virtual void remove(const std::string& container, const Json& /*details*/) const { kill(container); }

@@ -6,12 +6,15 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 
 #include "lib/base/error.h"
 
@@ -45,6 +48,14 @@ std::vector<char*> c_strings(const std::vector<std::string>& strings) {
 }
 
 }  // namespace
+
+std::optional<Path> find_program(const std::string& name) {
+    const char* path = std::getenv("PATH");
+    std::istringstream folders(path != nullptr ? path : "");
+    for (std::string folder; std::getline(folders, folder, ':');)
+        if (const Path candidate = Path(folder) / name; ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    return std::nullopt;
+}
 
 WaitStatus WaitStatus::from(int status) {
     WaitStatus result;

@@ -44,6 +44,9 @@ struct Command {
     bool own_session = false;
 };
 
+/// Where a program lies according to PATH.
+std::optional<Path> find_program(const std::string& name);
+
 /// A running child; the destructor kills and reaps what was not waited for.
 class Child {
   public:

@@ -108,6 +108,8 @@ TEST_CASE("cgroup v2 of a container") {
     const std::string unified = "254:0 /b / ext4\n0:27 /web /sys/fs/cgroup cgroup2\n";
     REQUIRE(outside(unified, kHost, false) == std::vector<std::string>{"/sys/fs/cgroup"});
     REQUIRE(outside(unified, kHost, true).empty());
+    // Where the host has nothing but v2, no part of the host's is handed in.
+    REQUIRE(outside(unified, "254:0 / / ext4\n0:27 / /sys/fs/cgroup cgroup2\n", false).empty());
 }
 
 TEST_CASE("files of the host are opened again as they were") {

@@ -483,7 +483,7 @@ TEST_CASE("files that were linked later are files of their own again") {
 }
 
 TEST_CASE("backends are known by their names") {
-    for (const Backend backend : {Backend::none, Backend::copy, Backend::overlay, Backend::btrfs})
+    for (const Backend backend : {Backend::none, Backend::copy, Backend::overlay, Backend::upper, Backend::btrfs})
         REQUIRE(backend_from(to_string(backend)) == backend);
     REQUIRE(test::error_of([] { (void)backend_from("zfs"); }).kind() == Kind::damaged);
     const TempDir temp;

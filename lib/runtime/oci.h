@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+
+#include "lib/runtime/runtime.h"
+#include "lib/sys/child.h"
+
+namespace stasis::runtime {
+
+/// A running container of an OCI runtime, or of an engine that has one below it.
+struct OciContainer {
+    Path bundle;  ///< the folder with its config.json
+    Path rootfs;
+    proc::Identity init;
+    bool paused = false;
+};
+
+/// A bundle's config.json. Throws Kind::failed where it can't be read as one.
+Json read_oci_config(const Path& bundle);
+
+/// What its configuration and the kernel say of it. The caller adds what only the runtime knows: names first of all.
+/// Its details hold `bundle`, `freezer`, `paused`, `stdio`, `console`, `network_path` and `own_network`.
+Description describe_oci(const OciContainer& container, const Json& config);
+
+/// Waits for `runc restore`, or what has started it; runc and its children descend from `root`. A CRIU that dies half
+/// way leaves tasks that hold its socket, so that runc never sees the end of file and waits for ever (runc 1.1.5): then
+/// these are ended, and so they are with a CRIU that hangs after an interrupt.
+sys::WaitStatus wait_for_restore(sys::Child& child, pid_t root, sys::Interrupts& interrupts);
+
+/// Half-made tasks of a restore whose runtime, CRIU and stasis were killed together; nobody else ends
+/// them. `freezer` as in the description; only called while the container does not run.
+void end_remains(const Path& freezer);
+
+}  // namespace stasis::runtime

@@ -1,0 +1,375 @@
+#include "lib/runtime/podman.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "lib/base/error.h"
+#include "lib/proc/orphans.h"
+#include "lib/runtime/oci.h"
+#include "lib/runtime/podman_network.h"
+#include "lib/runtime/runc_network.h"
+#include "lib/runtime/stdio.h"
+#include "lib/sys/child.h"
+
+namespace stasis::runtime {
+namespace {
+
+constexpr int kDeathTimeoutMs = 10'000;
+
+/// Where a restore's podman has our lock: beyond the numbers that it gives to conmon's pipes.
+constexpr int kLockFd = 200;
+
+std::vector<std::string> command(std::vector<std::string> words) {
+    words.insert(words.begin(), "podman");
+    return words;
+}
+
+std::string podman(const std::vector<std::string>& words) {
+    sys::Command podman;
+    podman.args = command(words);
+    return sys::run_or_throw(podman);
+}
+
+/// As another user podman has other containers, which CRIU can't handle.
+bool is_usable() { return ::geteuid() == 0 && sys::find_program("podman").has_value(); }
+
+/// What `podman inspect` says, or nothing where podman knows no such container.
+std::optional<Json> inspect(const std::string& container) {
+    if (!is_usable()) return std::nullopt;
+    sys::Command inspect;
+    inspect.args = command({"container", "inspect", container});
+    const sys::RunResult result = sys::run(inspect);
+    if (result.status.ok()) return Json::parse(result.out).at(0);
+    if (result.err.find("no such container") != std::string::npos) return std::nullopt;
+    // It may run: nobody must take it for absent, and restore over it.
+    throw Error(Kind::failed, "`podman container inspect " + container +
+                                  "` does not work: " + result.err.substr(0, result.err.find('\n')));
+}
+
+Json require(const std::string& container) {
+    std::optional<Json> known = inspect(container);
+    if (!known) throw Error(Kind::not_found, "podman knows no '" + container + "'");
+    return *known;
+}
+
+/// "created" is also what podman calls a container that ran when the host went down.
+Status status_of(const Json& known) {
+    const std::string text = known.at("State").at("Status");
+    if (text == "running" || text == "stopping") return Status::running;
+    if (text == "paused") return Status::paused;
+    if (text == "initialized") return Status::created;
+    return Status::stopped;
+}
+
+std::optional<proc::Stat> init_of(const Json& known) {
+    const pid_t pid = known.at("State").at("Pid");
+    return pid > 0 ? proc::read_stat(pid) : std::nullopt;
+}
+
+/// The program that watches the container; its path is the administrator's choice.
+std::string conmon_of(const Json& known) {
+    const pid_t pid = known.at("State").at("ConmonPid");
+    const std::optional<std::string> path = sys::read_link("/proc/" + std::to_string(pid) + "/exe");
+    if (!path)
+        throw Error(Kind::failed, "conmon, which watches '" + known.at("Name").get<std::string>() + "', has ended")
+            .hint("restart the container");
+    return *path;
+}
+
+Path static_folder(const Json& known) { return known.at("StaticDir").get<std::string>(); }
+
+bool has_restart_policy(const Json& known) {
+    const std::string policy = known.value("/HostConfig/RestartPolicy/Name"_json_pointer, "");
+    return !policy.empty() && policy != "no";
+}
+
+/// What podman's restore can't bring back.
+void refuse_unsupported(const std::string& container, const Json& known) {
+    const auto refuse = [&](const std::string& why, const std::string& remedy) {
+        throw Error(Kind::failed, "the container '" + container + "' " + why).hint(remedy);
+    };
+    if (const std::string runtime = known.value("OCIRuntime", ""); Path(runtime).filename() != "runc")
+        refuse("runs in " + runtime + ", and stasis restores podman's containers by runc alone",
+               "make it again with `podman --runtime runc`");
+    if (const std::string pod = known.value("Pod", ""); !pod.empty())
+        refuse("belongs to the pod " + pod.substr(0, 12) + ": it shares namespaces with others",
+               "run it without a pod");
+    if (!known.value("Dependencies", Json::array()).empty())
+        refuse("shares namespaces with another container", "give it namespaces of its own");
+    if (has_restart_policy(known) && status_of(known) == Status::paused)
+        refuse("is paused and has a restart policy: podman would start it again", "`podman unpause` it first");
+    if (known.value("/HostConfig/AutoRemove"_json_pointer, false))
+        refuse("is removed by podman as soon as it ends (--rm): nothing would be left to restore",
+               "run it without --rm");
+}
+
+/// The mounts that the user asked for; podman makes the others (/etc/hosts, for one) itself.
+std::vector<BindMount> volumes_of(const Json& known) {
+    std::vector<BindMount> volumes;
+    for (const Json& mount : known.value("Mounts", Json::array()))
+        if (mount.value("Type", "") != "tmpfs")
+            volumes.push_back({mount.value("Source", ""), mount.value("Destination", "")});
+    return volumes;
+}
+
+/// /dev/shm, where podman has mounted it for this container alone.
+std::vector<BindMount> own_folders(const Json& known, const Json& config) {
+    const std::string own = static_folder(known) / "shm";
+    for (const Json& mount : config.value("mounts", Json::array()))
+        if (mount.value("destination", "") == "/dev/shm" && mount.value("source", "") == own)
+            return {{own, "/dev/shm"}};
+    return {};
+}
+
+/// What lies in a container's folder for the time of a restore.
+class Guests {
+  public:
+    Guests() = default;
+    Guests(const Guests&) = delete;
+    Guests& operator=(const Guests&) = delete;
+    ~Guests() {
+        std::error_code ignored;
+        for (const Path& path : paths_) std::filesystem::remove(path, ignored);
+    }
+
+    /// A place that is free afterwards: what a broken restore left there is removed.
+    const Path& add(Path path) {
+        std::filesystem::remove_all(path);
+        return paths_.emplace_back(std::move(path));
+    }
+
+  private:
+    std::vector<Path> paths_;
+};
+
+/// What CRIU must find in its environment podman does not pass on, and conmon_env_vars are the administrator's: so
+/// podman starts this instead of conmon (podman 4.3.1).
+Path write_conmon(const RestorePlan& plan, const Path& configuration) {
+    const Json how{
+        {"conmon", plan.details.at("conmon")}, {"path", plan.criu.parent_path()}, {"configuration", configuration}};
+    const Path file = plan.logs / (plan.log_name + ".conmon");
+    const std::string self = sys::read_link("/proc/self/exe").value_or("");
+    sys::write_file_atomically(file, "#!" + self + " run-conmon\n" + how.dump(), 0700);
+    return file;
+}
+
+/// podman unpacks this archive into the new /dev/shm.
+void pack_shared_memory(const Path& folder, const Path& archive) {
+    sys::Command tar;
+    tar.args = {"tar", "--create", "--sparse", "--numeric-owner", "--directory", folder, "--file", archive, "."};
+    (void)sys::run_or_throw(tar);
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
+}
+
+/// conmon has podman do the same when a container ends; whoever comes second finds it done.
+sys::RunResult clean_up(const std::string& container) {
+    sys::Command cleanup;
+    cleanup.args = command({"container", "cleanup", container});
+    return sys::run(cleanup);
+}
+
+/// Moves CRIU's log to the others.
+void take_log(const Path& from, const Path& to) {
+    std::error_code missing;
+    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, missing);
+    std::filesystem::remove(from, missing);
+}
+
+}  // namespace
+
+std::string PodmanAdapter::version() const {
+    if (!is_usable()) return "";
+    const std::string said = podman({"--version"});
+    return said.substr(0, said.find('\n'));
+}
+
+bool PodmanAdapter::knows(const std::string& container) const {
+    if (!is_usable()) return false;
+    sys::Command exists;
+    exists.args = command({"container", "exists", container});
+    return sys::run(exists).status.ok();
+}
+
+std::string PodmanAdapter::name_of(const std::string& container) const {
+    const std::optional<Json> known = inspect(container);
+    return known ? known->at("Name").get<std::string>() : container;
+}
+
+Status PodmanAdapter::status(const std::string& container) const {
+    const std::optional<Json> known = inspect(container);
+    return known ? status_of(*known) : Status::absent;
+}
+
+std::optional<std::vector<std::string>> PodmanAdapter::list() const {
+    if (!is_usable()) return std::nullopt;
+    std::vector<std::string> names;
+    for (const Json& container : Json::parse(podman({"ps", "--all", "--format", "json"})))
+        names.push_back(container.at("Names").at(0));
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+bool PodmanAdapter::made_since(const std::string& container, std::filesystem::file_time_type moment) const {
+    const std::optional<Json> known = inspect(container);
+    if (!known) return false;
+    // podman writes it whenever it starts the container.
+    std::error_code missing;
+    const auto changed = std::filesystem::last_write_time(static_folder(*known) / "config.json", missing);
+    return !missing && changed > moment;
+}
+
+Description PodmanAdapter::describe(const std::string& container) const {
+    const Json known = require(container);
+    const Status status = status_of(known);
+    if (status != Status::running && status != Status::paused)
+        throw Error(Kind::failed, "the container '" + container + "' does not run: there is no process to dump")
+            .hint("`podman start " + container + "` first, or `stasis restore` if it has a stop state");
+    refuse_unsupported(container, known);
+    const std::optional<proc::Stat> init = init_of(known);
+    if (!init) throw Error(Kind::failed, "the container '" + container + "' ended while we looked at it");
+
+    const Path bundle = static_folder(known);
+    const Json config = read_oci_config(bundle);
+    const Path rootfs = config.at("root").at("path").get<std::string>();
+    Description description = describe_oci({bundle, rootfs, init->id, status == Status::paused}, config);
+    description.runtime = name();
+    description.name = known.at("Name");
+    description.rootfs_by_runtime = true;
+    description.volumes = volumes_of(known);
+    description.own_folders = own_folders(known, config);
+    description.details["id"] = known.at("Id");
+    description.details["conmon"] = conmon_of(known);
+    // podman makes the network anew, and takes it away with the container.
+    if (const std::string path = description.details.at("network_path"); !path.empty()) {
+        description.lasting_network.clear();
+        description.runtime_files.push_back({"network.status", network_status(known, path)});
+    }
+    return description;
+}
+
+std::vector<Evidence> PodmanAdapter::evidence(const std::string& container) const {
+    require_known(container);
+    const auto inspect = [container] { return sys::ask(command({"container", "inspect", container})); };
+    return {{"inspect.json", inspect, EvidenceFormat::json}};
+}
+
+std::vector<std::string> PodmanAdapter::obstacles(const RestorePlan& plan) const {
+    const std::optional<Json> known = inspect(plan.name);
+    if (known && known->at("Id") == plan.details.at("id")) return {};
+    return {"podman has " + std::string(known ? "another container of this name now" : "removed the container") +
+            ": only the one that was dumped (" + plan.details.at("id").get<std::string>().substr(0, 12) +
+            ") can be restored"};
+}
+
+proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
+    const Path bundle = static_folder(require(plan.name));
+    end_remains(plan.details.at("freezer").get<std::string>());
+
+    Guests guests;
+    std::filesystem::create_directory_symlink(plan.images, guests.add(bundle / "checkpoint"));
+    if (const auto network = sys::read_file_if_exists(plan.runtime_files / "network.status"))
+        sys::write_new_file(guests.add(bundle / "network.status"), *network, 0600);
+    if (std::filesystem::is_directory(bundle / "shm"))
+        pack_shared_memory(bundle / "shm", guests.add(bundle / "devshm-checkpoint.tar"));
+    Json config = Json::parse(sys::read_file(plan.runtime_files / "config.json"));
+    const bool own_network = plan.details.at("own_network").get<bool>();
+    const std::string self = sys::read_link("/proc/self/exe").value_or("");
+    sys::write_file_atomically(bundle / "config.json", own_network ? with_network_hook(config, self) : config.dump(),
+                               0644);
+
+    const Path configuration = plan.logs / (plan.log_name + ".conf");
+    sys::write_file_atomically(configuration,
+                               plan.criu_configuration + inherit_configuration(plan.details.at("stdio")) +
+                                   (plan.hold ? "leave-stopped\n" : ""),
+                               0600);
+    sys::Command restore;
+    // --keep: what is ours stays ours to remove.
+    restore.args = command({"--conmon", write_conmon(plan, configuration), "container", "restore", "--keep",
+                            "--tcp-established", "--file-locks", plan.details.at("id")});
+    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path};  // podman itself looks for CRIU
+    if (plan.lock_fd >= 0) restore.descriptors.emplace_back(plan.lock_fd, kLockFd);
+    const sys::UniqueFd said = sys::memory_file("podman");
+    restore.err = said.get();
+    const proc::Orphans orphans;
+    sys::Child child = sys::Child::start(restore);
+    const sys::WaitStatus ended = wait_for_restore(child, ::getpid(), interrupts);
+
+    const Path log = plan.logs / plan.log_name;
+    take_log(bundle / "restore.log", log);
+    std::error_code missing;
+    std::filesystem::remove(bundle / "stats-restore", missing);
+    if (!ended.ok()) {
+        orphans.end_all();
+        end_remains(plan.details.at("freezer").get<std::string>());
+        (void)clean_up(plan.name);
+        interrupts.check();
+        throw Error(Kind::failed, "podman container restore ended with " + ended.describe())
+            .details({sys::read_file("/proc/self/fd/" + std::to_string(said.get()))})
+            .log(log);
+    }
+    if (plan.details.at("paused").get<bool>()) (void)podman({"pause", plan.name});
+    const std::optional<proc::Stat> init = init_of(require(plan.name));
+    if (!init || !proc::is_alive(init->id))
+        throw Error(Kind::failed, "the container ended right after it was restored").log(log);
+    return init->id;
+}
+
+void PodmanAdapter::kill(const std::string& container) const {
+    const std::optional<Json> known = inspect(container);
+    if (!known) return;
+    const std::optional<proc::Stat> init = init_of(*known);
+    if (status_of(*known) == Status::paused) (void)podman({"unpause", container});
+    (void)podman({"kill", "--signal", "KILL", container});
+    if (init && !proc::wait_until_ended(init->id, kDeathTimeoutMs))
+        throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
+    put_away(container);
+}
+
+void PodmanAdapter::keep_stopped(const std::string& container) const {
+    const Json known = require(container);
+    const std::optional<proc::Stat> init = init_of(known);
+    if (!has_restart_policy(known) || !init) return;
+    // podman restarts whatever ends, but for what it has stopped itself (4.3.1 forgets that for other signals than
+    // KILL). It waits for the end of processes that CRIU holds until the dump is over, so we don't wait for podman.
+    sys::Command stop;
+    stop.args = command({"stop", "--time", "0", container});
+    sys::Child stopping = sys::Child::start(stop);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDeathTimeoutMs);
+    while (proc::is_alive(init->id) && !proc::is_ending(init->id)) {
+        if (std::chrono::steady_clock::now() >= limit)
+            throw Error(Kind::failed, "`podman stop " + container + "` does not end the container")
+                .hint("it has a restart policy, so podman must stop it: see whether podman works");
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    stopping.release();
+}
+
+void PodmanAdapter::put_away(const std::string& container) const {
+    const sys::RunResult cleaned = clean_up(container);
+    if (!cleaned.status.ok())
+        throw Error(Kind::failed, "`podman container cleanup " + container +
+                                      "` does not work: " + cleaned.err.substr(0, cleaned.err.find('\n')));
+}
+
+void run_conmon(const Path& file, std::vector<std::string> arguments) {
+    std::string how = sys::read_file(file);
+    const Json json = Json::parse(how.substr(how.find('\n')));
+    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+    (void)::setenv("PATH", (json.at("path").get<std::string>() + ":" + path).c_str(), 1);
+    (void)::setenv("CRIU_CONFIG_FILE", json.at("configuration").get<std::string>().c_str(), 1);
+    (void)::close(kLockFd);  // conmon outlives the restore
+    std::string conmon = json.at("conmon");
+    std::vector<char*> args{conmon.data()};
+    for (std::string& word : arguments) args.push_back(word.data());
+    args.push_back(nullptr);
+    (void)::execv(conmon.c_str(), args.data());
+    throw system_error(errno, "start '" + conmon + "'");
+}
+
+}  // namespace stasis::runtime

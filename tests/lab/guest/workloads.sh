@@ -1,0 +1,167 @@
+# Sourced in the guest: the containers, what they have reached, and the steps that a test can ask for.
+# shellcheck shell=bash
+
+CONTAINERS=(counter volume redis)
+# Where each writes down how far it is.
+declare -A STATUS=(
+    [counter]=/lab/bundles/counter/rootfs/status
+    [volume]=/lab/volume/status
+    [redis]=/lab/bundles/redis/rootfs/status
+)
+STATE=/lab/state
+
+field() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" <<<"$2"; } # KEY TEXT
+
+wait_for() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || fail "waited for: $*"
+        sleep 0.1
+    done
+}
+
+runs() { runc state "$1" 2>/dev/null | grep -q '"status": "running"'; }
+status() { cat "${STATUS[$1]}"; }
+counts_beyond() { [ "$(field counter "$(status "$1")")" -gt "$2" ]; }
+redis() { nsenter -t "$(runc state redis | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')" -n redis-cli -h 127.0.0.1 "$@"; }
+# Of the data alone: the client in the container has database 1.
+redis_digest() {
+    redis EVAL '
+local keys, all = redis.call("KEYS", "*"), {}
+table.sort(keys)
+for _, key in ipairs(keys) do table.insert(all, key .. redis.sha1hex(redis.call("DUMP", key))) end
+return #keys .. "-" .. redis.sha1hex(table.concat(all))' 0
+}
+
+# start_all: and data in redis
+start_all() {
+    local id
+    mkdir -p "$STATE"
+    for id in "${CONTAINERS[@]}"; do
+        runc run -d --bundle "/lab/bundles/$id" "$id" </dev/null >/dev/null 2>&1 || fail "runc run $id"
+    done
+    for id in "${CONTAINERS[@]}"; do wait_for 60 counts_beyond "$id" 20; done
+    redis EVAL 'for i = 1, 5000 do redis.call("SET", "key:" .. i, redis.sha1hex(i)) end return "OK"' 0 >/dev/null
+    redis_digest >"$STATE/redis.digest"
+}
+
+# Once they are stopped: what they wrote last, which is what they go on from.
+remember() {
+    local id
+    for id; do status "$id" >"$STATE/$id"; done
+    uname -r >"$STATE/kernel"
+    sync
+}
+
+# goes_on ID: it runs and is the same that it was, with nothing lost.
+goes_on() {
+    local id=$1 before now
+    before=$(<"$STATE/$id")
+    runs "$id" || fail "$id does not run"
+    wait_for 60 counts_beyond "$id" "$(field counter "$before")"
+    now=$(status "$id")
+    if [ "$id" = redis ]; then
+        # Each answer was one more than the last, on the one connection.
+        [ "$(field state "$now") $(field gaps "$now") $(field connection "$now")" = "ok 0 $(field connection "$before")" ] ||
+            fail "the client of redis: $now, before: $before"
+        [ "$(redis_digest)" = "$(<"$STATE/redis.digest")" ] || fail "other data in redis"
+    else
+        [ "$(field nonce "$now")" = "$(field nonce "$before")" ] || fail "$id was started anew: $now, before: $before"
+        [ "$(field backwards "$now")" = 0 ] || fail "the clock of $id went backwards: $now"
+    fi
+    say "goes-on $id $(field counter "$before") $(field counter "$now")"
+}
+
+step_down() {
+    start_all
+    stasis check
+    stasis stateful-stop --all
+    local id
+    for id in "${CONTAINERS[@]}"; do ! runs "$id" || fail "$id still runs"; done
+    remember "${CONTAINERS[@]}"
+}
+
+step_up() {
+    [ "$(uname -r)" != "$(<"$STATE/kernel")" ] || fail "this is the kernel that it was"
+    stasis restore --all
+    local id
+    for id in "${CONTAINERS[@]}"; do goes_on "$id"; done
+}
+
+# --- with the units of dist/ ---
+
+step_unit_down() {
+    start_all
+    systemctl enable --now stasis-host.service
+    # At least so far; what they reach until they are stopped comes on top.
+    remember "${CONTAINERS[@]}"
+    systemctl --no-block poweroff
+}
+
+step_unit_up() {
+    [ "$(uname -r)" != "$(<"$STATE/kernel")" ] || fail "this is the kernel that it was"
+    local id
+    journalctl --no-pager -q -o cat -u stasis-host -u stasis-restore
+    [ "$(systemctl show -P Result stasis-restore.service)" = success ] || fail "stasis-restore.service failed"
+    for id in "${CONTAINERS[@]}"; do goes_on "$id"; done
+    # What comes after the step is no part of it.
+    systemctl disable stasis-host.service
+    systemctl --no-block poweroff -ff
+}
+
+# --- with a power cut ---
+
+sealed() { find "/var/lib/stasis/runc/$1" -mindepth 1 -maxdepth 1 -name 'stop-*' ! -name '*.partial' 2>/dev/null | grep -q .; }
+some_sealed() { local id; for id in "${CONTAINERS[@]}"; do ! sealed "$id" || return 0; done; return 1; }
+some_run() { local id; for id in "${CONTAINERS[@]}"; do ! runs "$id" || return 0; done; return 1; }
+
+# The host pulls the plug when it reads "cut".
+step_cut_down() {
+    start_all
+    remember "${CONTAINERS[@]}"
+    stasis stateful-stop --all --jobs 1 &
+    wait_for 120 some_sealed
+    say cut
+    wait
+    fail "the power is still on"
+}
+
+# Each is back as it was when it was sealed, or stasis says that there is nothing to bring back.
+step_after_cut_down() {
+    local id restored=0
+    stasis verify
+    stasis restore --all
+    for id in "${CONTAINERS[@]}"; do
+        if sealed "$id"; then
+            goes_on "$id"
+            restored=$((restored + 1))
+        else
+            ! runs "$id" || fail "$id was not sealed, and runs"
+            ! stasis restore "runc:$id" 2>"$STATE/why" || fail "$id was not sealed, and was restored"
+            grep -q 'error: ' "$STATE/why" || fail "no word about $id"
+            say "nothing-of $id: $(head -n 1 "$STATE/why")"
+        fi
+    done
+    [ "$restored" -gt 0 ] || fail "nothing was sealed when the power went"
+    say "restored $restored of ${#CONTAINERS[@]}"
+}
+
+step_cut_up() {
+    stasis restore --all --jobs 1 &
+    wait_for 120 some_run
+    say cut
+    wait
+    fail "the power is still on"
+}
+
+# What had begun to run again may be skipped by --all, which says so; it comes back when it is asked for.
+step_after_cut_up() {
+    local id
+    stasis verify
+    stasis restore --all || true
+    for id in "${CONTAINERS[@]}"; do
+        runs "$id" || stasis restore "runc:$id"
+        goes_on "$id"
+    done
+}

@@ -1,0 +1,115 @@
+# Sourced by every lab test, after which `boot` runs a step in a guest with a kernel of its own.
+#
+# From the environment: STASIS, TARGETS_DIR, STASIS_CRIU as for the root tests;
+# STASIS_LAB_CACHE (where kernels and the guest's userland are kept between runs; /var/cache/stasis-lab);
+# STASIS_LAB_ACCEL (QEMU's accelerator; tcg, for a /dev/kvm that is there need not boot a stock kernel).
+# shellcheck shell=bash
+
+LAB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/root/common.sh
+. "$LAB_DIR/../root/common.sh"
+# shellcheck source=tests/root/bundle.sh
+. "$TESTS_DIR/bundle.sh"
+# shellcheck source=tests/root/redis.sh
+. "$TESTS_DIR/redis.sh"
+need qemu-system-x86_64
+
+LAB_CACHE=${STASIS_LAB_CACHE:-/var/cache/stasis-lab}
+# A guest boots within seconds, but on a machine that has other things to do as well.
+BOOT_SECONDS=300
+
+# kernel_release old|new
+kernel_release() { cat "$LAB_CACHE/made/$1/release"; }
+
+lab_bundle() { # NAME: leaves its folder in $BUNDLE
+    BUNDLE=$WORK/payload/lab/bundles/$1
+    mkdir -p "$(dirname "$BUNDLE")"
+    make_bundle "$BUNDLE"
+}
+
+lab_bundles() {
+    lab_bundle counter
+    bundle_add_target "$BUNDLE" counter
+    bundle_args "$BUNDLE" /bin/counter /status
+    lab_bundle volume
+    bundle_add_target "$BUNDLE" counter
+    bundle_args "$BUNDLE" /bin/counter /data/status
+    bundle_set "$BUNDLE" 'c["mounts"].append({"type": "bind", "source": "/lab/volume", "destination": "/data",
+                          "options": ["rbind", "rw"]})'
+    BUNDLE=$WORK/payload/lab/bundles/redis
+    redis_bundle
+    bundle_add_target "$BUNDLE" client
+    bundle_args "$BUNDLE" /bin/sh -c \
+        "$(command -v redis-server) /etc/redis.conf & exec client redis 127.0.0.1 6379 /status"
+}
+
+# What the guest gets besides Debian's packages: stasis and its units, the libraries that it loads, CRIU, and the
+# containers.
+make_payload() {
+    local root=$WORK/payload units=$WORK/payload/usr/local/lib/systemd/system file prefix
+    mkdir -p "$root/lab/volume"
+    install -D -t "$root/usr/local/sbin" "$STASIS"
+    install -D -m 644 -t "$units" "$LAB_DIR"/../../dist/stasis-*.{service,timer} "$LAB_DIR/guest/lab.service"
+    # The C library stays the guest's own, which is of the same release.
+    for file in $(ldd "$STASIS" | grep -oE '/[^ :]+ \(0x' | cut -d' ' -f1 | grep -vE '/(libc|libm|ld-linux.*)\.so'); do
+        install -D -t "$root/usr/local/lib" "$file"
+    done
+    prefix=$(dirname "$(dirname "$(command -v criu)")")
+    if [ "$prefix" = /usr ] || [ ! -d "$prefix/lib" ]; then
+        skip_machine "CRIU stands in no prefix of its own (scripts/install-criu)"
+    fi
+    mkdir -p "$root$prefix"
+    cp -a "$prefix/." "$root$prefix/"
+    lab_bundles
+    cp "$LAB_DIR"/guest/{init,step,workloads.sh} "$root/lab/"
+    chmod 755 "$root/lab"/{init,step}
+    mkdir "$units/multi-user.target.wants"
+    ln -s ../lab.service "$units/multi-user.target.wants/"
+    tar -C "$root" -cf "$WORK/payload.tar" usr "${prefix#/}" lab
+    rm -rf "$root"
+}
+
+# new_guest: a disk as nobody has booted it yet
+new_guest() {
+    [ -e "$WORK/payload.tar" ] || make_payload
+    cp --sparse=always "$LAB_CACHE/made/root.img" "$WORK/root.img"
+}
+
+# power_on KERNEL STEP [INIT]: leaves QEMU's pid in $GUEST, its console in $CONSOLE, the step's mark in $MARK.
+power_on() {
+    local kernel=$LAB_CACHE/made/$1 nonce
+    nonce=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    MARK="LAB $nonce"
+    CONSOLE=$WORK/console.$((++BOOTS)).$1.$2
+    : >"$CONSOLE"
+    # Without cx16: with it one boot of 6.12 in 27 panicked in cmpxchg16b under TCG.
+    in_background qemu-system-x86_64 -accel "${STASIS_LAB_ACCEL:-tcg}" -cpu max,-cx16 -smp 2 -m 1024 \
+        -nodefaults -no-user-config -display none -no-reboot -serial "file:$CONSOLE" \
+        -drive "file=$WORK/root.img,format=raw,if=virtio" -drive "file=$WORK/payload.tar,format=raw,if=virtio,readonly=on" \
+        -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd" \
+        -append "console=ttyS0 quiet panic=-1 lab.init=${3:-/lab/init} lab.step=$2 lab.nonce=$nonce"
+    GUEST=$BACKGROUND
+}
+BOOTS=0
+
+said() { tr -d '\r' <"$CONSOLE" | grep -qE "$MARK $1\$"; }                        # PATTERN
+guest_is_off() { ! kill -0 "$GUEST" 2>/dev/null; }
+guest_lines() { tr -d '\r' <"$CONSOLE" | sed -n "s/.*$MARK //p"; }
+
+wait_for_off() { wait_for "$BOOT_SECONDS" "the guest powers off ($*)" guest_is_off; }
+
+# boot KERNEL STEP [INIT]: from power on to power off; fails unless the step said that it went well. QEMU ends with 0
+# after a panic, too. A guest that did not come as far as its step is the emulator's failure, and gets one more try.
+boot() {
+    power_on "$@"
+    wait_for_off "$@"
+    if ! grep -q "$MARK runs" "$CONSOLE"; then
+        echo "step $2 was never reached, once more: $(tail -n 3 "$CONSOLE")"
+        power_on "$@"
+        wait_for_off "$@"
+    fi
+    said 'ended 0' || fail "step $2 under kernel '$1': $(tail -n 60 "$CONSOLE")"
+    guest_lines
+}
+
+"$LAB_DIR/make-guest" "$LAB_CACHE" || { code=$?; [ $code = 77 ] && exit 77; fail "no guest"; }

@@ -1,0 +1,57 @@
+# Sourced after common.sh: a podman of this test's own, with storage and networks of its own, and an
+# image of busybox that needs no registry.
+# shellcheck shell=bash
+need podman conmon busybox iptables-save
+
+PODMAN=$WORK/engine
+export CONTAINERS_CONF=$PODMAN/containers.conf CONTAINERS_STORAGE_CONF=$PODMAN/storage.conf
+mkdir -p "$PODMAN"/{image/bin,networks,tmp}
+cat >"$CONTAINERS_STORAGE_CONF" <<CONF
+[storage]
+driver = "overlay"
+graphroot = "$PODMAN/root"
+runroot = "$PODMAN/run"
+CONF
+# Without CAP_SYS_RESOURCE podman can't raise limits.
+cat >"$CONTAINERS_CONF" <<CONF
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+log_driver = "k8s-file"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+tmp_dir = "$PODMAN/tmp"
+[engine.runtimes]
+runc = ["$(command -v runc)"]
+[network]
+network_backend = "netavark"
+network_config_dir = "$PODMAN/networks"
+CONF
+cat >"$REGISTRY/undo.podman" <<UNDO
+export CONTAINERS_CONF=$CONTAINERS_CONF CONTAINERS_STORAGE_CONF=$CONTAINERS_STORAGE_CONF
+podman pod rm --all --force --time 0
+podman rm --all --force --time 0
+podman network rm net-$RUN
+# conmon has podman clean up once more.
+while pgrep -f -- "$PODMAN/" >/dev/null; do sleep 0.05; done
+# netavark's chains outlive its networks.
+$(iptables-save | grep -q NETAVARK || echo "iptables-save | grep -v NETAVARK | iptables-restore")
+find /sys/fs/cgroup -depth -type d -path '*/stasis-$RUN*' -exec rmdir {} \;
+UNDO
+
+cp "$(command -v busybox)" "$PODMAN/image/bin/"
+for name in sh cat cut sleep nc ip; do ln -s busybox "$PODMAN/image/bin/$name"; done
+tar --create --directory "$PODMAN/image" . | podman import --quiet - box >/dev/null
+
+# new_container NAME [OPTION...] -- COMMAND...
+new_container() {
+    local options=()
+    NAME=$1-$RUN
+    while shift && [ "$1" != -- ]; do options+=("$1"); done
+    podman run --detach --name "$NAME" --cgroup-parent "/stasis-$RUN" "${options[@]}" box "${@:2}" >/dev/null
+}
+
+pod_field() { podman container inspect --format "{{$1}}" "$NAME"; }
+pod_status() { pod_field .State.Status; }
+in_pod() { podman exec "$NAME" "$@"; }
