@@ -141,6 +141,8 @@ class Copy {
 
 void copy_entries(const Path& from, const Path& to, const std::vector<std::string>& paths,
                   sys::Interrupts& interrupts) {
+    // Where the file system of `to` is gone, libarchive would make a folder of that name, open to all.
+    (void)sys::open_path(to, O_RDONLY | O_DIRECTORY);
     Copy copy(from, to);
     for (const std::string& path : paths) {
         interrupts.check();
