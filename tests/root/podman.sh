@@ -37,6 +37,7 @@ podman network rm net-$RUN
 while pgrep -f -- "$PODMAN/" >/dev/null; do sleep 0.05; done
 # netavark's chains outlive its networks.
 $(iptables-save | grep -q NETAVARK || echo "iptables-save | grep -v NETAVARK | iptables-restore")
+$(for table in filter nat; do nft list table ip $table >/dev/null 2>&1 || echo "nft delete table ip $table"; done)
 find /sys/fs/cgroup -depth -type d -path '*/stasis-$RUN*' -exec rmdir {} \;
 UNDO
 

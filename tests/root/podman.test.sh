@@ -109,7 +109,11 @@ wait_for 10 "the client has answers" echoes 10
 stasis snapshot "$NAME" s1 >/dev/null
 echoed=$(cat "$WORK/echoed")
 wait_for 20 "the client goes on after a snapshot" echoes $((echoed + 10))
+# What it sends between podman's making the network and CRIU's putting back the connection would be answered by a reset.
+kill -STOP "$client"
+sleep 0.5 # what it has sent is acknowledged
 stop_and_restore
+kill -CONT "$client"
 echoed=$(cat "$WORK/echoed")
 wait_for 30 "the client goes on after a stop and a restore: $(cat "$WORK/client.err")" echoes $((echoed + 10))
 check_eq "$(addresses)" "$before" "its addresses"
@@ -125,6 +129,15 @@ wait_for 10 "the end of conmon" eval "! pgrep -f 'conmon.* -n $NAME '"
 check_eq "$(pod_status)" exited "a container with a restart policy, stopped with its state"
 stasis restore "$NAME" >/dev/null
 check_alive "a container with a restart policy, restored"
+
+echo "== all of them, as around a reboot"
+running() { podman ps --format '{{.Names}}' | sort; }
+before=$(running)
+expect_exit 0 stasis stateful-stop --all
+check_eq "$(running)" "" "containers that run after all were stopped"
+expect_exit 0 stasis restore --all
+check_eq "$(running)" "$before" "containers that run after all were restored"
+check_alive "one of all"
 
 echo "== what podman could not restore is refused before the freeze"
 new_container rm --network none --rm -- sh -c "$COUNT"
