@@ -25,14 +25,6 @@ FileRecords without_sealed(const FileRecords& files) {
     return rest;
 }
 
-FileRecords images_of(const FileRecords& files) {
-    const std::string prefix = std::string(kImages) + "/";
-    FileRecords images;
-    for (const auto& [path, record] : files)
-        if (path.starts_with(prefix)) images[path.substr(prefix.size())] = record;
-    return images;
-}
-
 /// What the manifest says when its images are these.
 store::Manifest with_images(store::Manifest manifest, const Path& images, sys::Interrupts& interrupts) {
     std::erase_if(manifest.files, [](const auto& file) { return file.first.starts_with(std::string(kImages) + "/"); });
@@ -96,7 +88,7 @@ Choice import_checkpoint(Context& context, sys::Unpacker& archive, const std::op
         archive.unpack(partial.folders().root, folders(), context.interrupts);
         context.progress.step("verifying what was unpacked");
         require_whole({location.folder, partial.folders().root.filename()}, manifest, context.interrupts);
-        const FileRecords images = images_of(manifest.files);
+        const FileRecords images = records_below(manifest.files, std::string(kImages) + "/");
         manifest.files = without_sealed(manifest.files);
         partial.seal(manifest, images, context.interrupts);
     } catch (const Error&) {

@@ -4,41 +4,22 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <sched.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <functional>
 #include <set>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/in_network.h"
 #include "lib/proc/sockets.h"
 
 namespace stasis::ops {
 namespace {
-
-/// Does something in a network namespace: in a thread of its own, which ends with it.
-void in_network(int network, const std::function<void()>& body) {
-    struct stat there {};
-    if (::fstat(network, &there) == 0 && there.st_ino == proc::namespace_inode(::getpid(), "net")) return body();
-    std::exception_ptr failure;
-    std::thread([&] {
-        try {
-            if (::setns(network, CLONE_NEWNET) < 0) throw system_error(errno, "enter a network namespace");
-            body();
-        } catch (...) {
-            failure = std::current_exception();
-        }
-    }).join();
-    if (failure) std::rethrow_exception(failure);
-}
 
 /// Binds a TCP socket and lets it go again; 0 or the errno.
 int try_to_bind(const std::string& address, std::uint16_t port, bool only_ipv6) {
@@ -150,7 +131,7 @@ void compare_network(const Expectations& expected, const sys::Path& network, con
                      Fit& fit) {
     if (expected.addresses.empty() && expected.listeners.empty()) return;
     const sys::UniqueFd there(::open(network.c_str(), O_RDONLY | O_CLOEXEC));
-    if (there) in_network(there.get(), [&] { compare_here(expected, replaced, fit); });
+    if (there) proc::in_network(there.get(), [&] { compare_here(expected, replaced, fit); });
 }
 
 }  // namespace stasis::ops

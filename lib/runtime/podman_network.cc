@@ -3,17 +3,15 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/if_packet.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <exception>
 #include <map>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/in_network.h"
 
 namespace stasis::runtime {
 namespace {
@@ -35,23 +33,6 @@ std::map<std::string, std::string> interfaces_here() {
     return names;
 }
 
-/// In a thread of its own, which leaves our network namespace alone.
-std::map<std::string, std::string> interfaces_in(const sys::Path& path) {
-    const sys::UniqueFd network = sys::open_path(path, O_RDONLY);
-    std::map<std::string, std::string> names;
-    std::exception_ptr failure;
-    std::thread([&] {
-        try {
-            if (::setns(network.get(), CLONE_NEWNET) < 0) throw system_error(errno, "enter '" + path.string() + "'");
-            names = interfaces_here();
-        } catch (...) {
-            failure = std::current_exception();
-        }
-    }).join();
-    if (failure) std::rethrow_exception(failure);
-    return names;
-}
-
 void add_subnet(Json& subnets, const std::string& address, int prefix, const std::string& gateway) {
     if (address.empty()) return;
     Json subnet{{"ipnet", address + "/" + std::to_string(prefix)}};
@@ -62,7 +43,8 @@ void add_subnet(Json& subnets, const std::string& address, int prefix, const std
 }  // namespace
 
 std::string network_status(const Json& known, const sys::Path& path) {
-    const std::map<std::string, std::string> interfaces = interfaces_in(path);
+    std::map<std::string, std::string> interfaces;
+    proc::in_network(sys::open_path(path, O_RDONLY).get(), [&] { interfaces = interfaces_here(); });
     Json status = Json::object();
     const Json networks = known.value("/NetworkSettings/Networks"_json_pointer, Json::object());
     for (const auto& [network, there] : networks.items()) {
