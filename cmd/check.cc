@@ -1,5 +1,4 @@
-#include "lib/ops/check.h"
-#include "lib/ops/host_check.h"
+#include "cmd/check.h"
 
 #include <algorithm>
 
@@ -10,6 +9,8 @@
 #include "cmd/dump_options.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
+#include "lib/ops/check.h"
+#include "lib/ops/host_check.h"
 
 namespace stasis {
 namespace {
@@ -96,13 +97,7 @@ void print_other_host(const std::string& host, const ops::HostCheck& check) {
     for (const std::string& warning : check.warnings) print_text(fmt::format("  warning: {}\n", warning));
 }
 
-struct CheckOptions {
-    std::string target;
-    move::Destination to;
-    ops::Wishes wishes;
-    bool stop = false;
-    bool explain = false;
-};
+}  // namespace
 
 int check_target(const Globals& globals, CheckOptions& options) {
     Session session(globals);
@@ -123,8 +118,6 @@ int check_target(const Globals& globals, CheckOptions& options) {
     }
     return ok ? kOk : kFailed;
 }
-
-}  // namespace
 
 Json check_document(ops::Context& context, const std::string& target) {
     return target.empty() ? to_json(ops::check_host(context)) : to_json(ops::check_target(context, target, {}));
