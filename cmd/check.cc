@@ -105,7 +105,7 @@ int check_target(const Globals& globals, CheckOptions& options) {
     options.wishes.keeps_running = !options.stop && !moves;
     const ops::TargetCheck check = ops::check_target(session.context(), options.target, options.wishes);
     std::optional<ops::HostCheck> there;
-    if (moves) there = ops::check_other_host(session.context(), options.target, check.found, options.to);
+    if (moves) there = ops::check_other_host(session.context(), options.target, check.found, options.to, options.files);
     const bool ok = check.found.seen.blockers.empty() && (!there || there->problems.empty());
     if (globals.json) {
         Json document = to_json(check);

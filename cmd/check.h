@@ -5,12 +5,14 @@
 #include "cmd/command.h"
 #include "lib/move/link.h"
 #include "lib/ops/examine.h"
+#include "lib/ops/host_check.h"
 
 namespace stasis {
 
 struct CheckOptions {
     std::string target;
     move::Destination to;  ///< also whether it can be moved there; none without a host
+    ops::MoveFiles files;
     ops::Wishes wishes;
     bool stop = false;
     bool explain = false;

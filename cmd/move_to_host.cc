@@ -84,6 +84,7 @@ int run(const Globals& globals, MoveOptions& options) {
         CheckOptions check;
         check.target = request.target;
         check.to = request.to;
+        check.files = request.files;
         check.wishes = request.wishes;
         return check_target(globals, check);
     }
@@ -118,6 +119,10 @@ void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
         ->transform(CLI::AsSizeValue(false))
         ->type_name("SIZE");
     command.add_flag("--compress", request->compress, "Compress what is sent, for slow links");
+    CLI::Option& volumes = *command.add_flag("--with-volumes", request->files.volumes,
+                                             "Send the volumes that are mounted into it as well");
+    command.add_flag("--shared-storage", request->files.shared, "Send no files: both hosts have the same ones")
+        ->excludes(&volumes);
     add_hooks(command, "", request->hooks.before, request->hooks.after);
     add_hooks(command, "remote-", options->remote_hooks.before, options->remote_hooks.after);
     command.add_flag("--keep-source", request->keep_source,

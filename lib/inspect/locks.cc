@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/inspect/blockers.h"
+#include "lib/inspect/look.h"
 
 namespace stasis::inspect {
 namespace {
@@ -62,6 +63,15 @@ void find_in_locks(const Scene& scene, Blockers& found) {
                              task.text(descriptor), descriptor.target, holder),
                  "end the process outside (often a wrapper such as flock(1), which has `--close` against this)"});
         }
+}
+
+std::set<std::string> locked_files(const proc::Identity& root) {
+    std::set<std::string> locked;
+    for (const proc::Stat& task : proc::tree_of(root.pid, proc::all_processes()))
+        for (const proc::Descriptor& descriptor : proc::descriptors(task.id.pid))
+            if (S_ISREG(descriptor.mode) && proc::descriptor_info(task.id.pid, descriptor.number).contains("lock"))
+                locked.insert(descriptor.target);
+    return locked;
 }
 
 }  // namespace stasis::inspect

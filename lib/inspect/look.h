@@ -30,4 +30,7 @@ Look look(const proc::Identity& root, const Surroundings& surroundings, Tcp tcp,
 /// container's root without the leading "/". For a tree that stands still.
 std::set<std::string> written_files(const proc::Identity& root);
 
+/// Files on which a tree holds locks or leases, by their paths in it.
+std::set<std::string> locked_files(const proc::Identity& root);
+
 }  // namespace stasis::inspect

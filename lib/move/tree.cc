@@ -135,6 +135,7 @@ void distrust(const Path& tree, const Tree& asked) {
 
 void send_tree(Channel& channel, const TreeJob& job, sys::Interrupts& interrupts) {
     Frame frame;
+    frame.mutable_tree()->set_place(job.place);
     frame.mutable_tree()->mutable_suspects()->Assign(job.suspects.begin(), job.suspects.end());
     channel.send(frame, interrupts);
 

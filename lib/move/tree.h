@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ using sys::Path;
 /// How a tree is sent.
 struct TreeJob {
     Path from;
+    std::uint32_t place = 0;  ///< which it is, for the other end
     /// Files may change and vanish while they are read.
     bool live = false;
     /// Files that may differ although size and time are the same; relative to the tree.

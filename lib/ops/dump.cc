@@ -80,7 +80,7 @@ class Dump {
         settle_interrupted(target, found.described.init.pid, settlement);
         const store::Location location = place(target);
         draft(target, found, location);
-        ask_escort(target, found);
+        if (request_.escort != nullptr) request_.escort->looked(found, manifest_);
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
@@ -136,14 +136,6 @@ class Dump {
         manifest_.checkpoint = location.name;
         manifest_.kind = kind_name(request_.kind);
         manifest_.restored_with_all = request_.restored_with_all;
-    }
-
-    /// Who goes along needs to know what the target expects around it before its files are there.
-    void ask_escort(const Target& target, const Examination& found) const {
-        if (request_.escort == nullptr) return;
-        store::Manifest draft = manifest_;
-        draft.expected = record_expectations(target, found.described, true, request_.with_volumes);
-        request_.escort->looked(found, draft);
     }
 
     /// The copy of the files begins, while CRIU gets ready.

@@ -9,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/base/time.h"
 #include "lib/fs/survey.h"
+#include "lib/inspect/look.h"
 #include "lib/ops/draft.h"
 #include "lib/ops/fit.h"
 #include "lib/proc/network.h"
@@ -18,8 +19,14 @@ namespace {
 
 using move::Frame;
 
+/// For a move: the same on both hosts.
+std::string new_id() {
+    std::random_device random;
+    return fmt::format("{:08x}{:08x}{:08x}", random(), random(), random());
+}
+
 /// What a target must be to be moved, beyond what a dump asks.
-std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Examination& found) {
+std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Examination& found, const MoveFiles& files) {
     std::vector<HostCheck::Problem> problems;
     if (!target.adapter->restores())
         problems.push_back({"'" + target.text() + "' is no container", "only containers can be moved"});
@@ -28,6 +35,11 @@ std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Exami
             problems.push_back(
                 {fmt::format("pid {} ({}) is stopped by a signal, and would go on there", task.id.pid, task.command),
                  "let it go on, or end it"});
+    // A restore there would wait for those that are held here until it runs there.
+    if (files.shared)
+        for (const std::string& file : inspect::locked_files(found.described.init))
+            problems.push_back({"it holds a lock on '" + file + "', which both hosts would have to hold for a moment",
+                                "have it give up the lock, or move it without --shared-storage"});
     return problems;
 }
 
@@ -43,15 +55,25 @@ void add_stranded(const Examination& found, HostCheck& check) {
 
 }  // namespace
 
-std::string new_id() {
-    std::random_device random;
-    return fmt::format("{:08x}{:08x}{:08x}", random(), random(), random());
+std::vector<runtime::BindMount> MoveFiles::volumes_of(const runtime::Description& described) const {
+    std::vector<runtime::BindMount> going;
+    for (const runtime::BindMount& volume : described.volumes)
+        if (volumes && std::filesystem::is_directory(volume.source)) going.push_back(volume);
+    return going;
 }
 
-move::Offer make_offer(const std::string& id, const Examination& found, const store::Manifest& draft) {
+move::Offer make_offer(const Target& target, const Examination& found, store::Manifest draft, const MoveFiles& files) {
     const timespec never{std::numeric_limits<time_t>::max(), 0};
     move::Offer offer;
-    offer.set_id(id);
+    offer.set_id(new_id());
+    offer.set_shared_storage(files.shared);
+    draft.expected = record_expectations(target, found.described, !files.shared, files.volumes);
+    for (const runtime::BindMount& volume : files.volumes_of(found.described)) {
+        std::erase_if(draft.expected.mounts, [&](const auto& mount) { return mount.source == volume.source; });
+        move::Place& place = *offer.add_volumes();
+        place.set_path(volume.source);
+        place.set_bytes(fs::survey(volume.source, never).bytes);
+    }
     offer.set_manifest(store::to_text(draft));
     for (const runtime::ExtraFile& file : found.described.runtime_files) {
         move::ExtraFile& sent = *offer.add_runtime_files();
@@ -77,14 +99,14 @@ HostCheck ask(move::Channel& channel, move::Offer offer, sys::Interrupts& interr
     return check;
 }
 
-void add_own_findings(const Target& target, const Examination& found, HostCheck& check) {
-    const std::vector<HostCheck::Problem> own = find_unmovable(target, found);
+void add_own_findings(const Target& target, const Examination& found, const MoveFiles& files, HostCheck& check) {
+    const std::vector<HostCheck::Problem> own = find_unmovable(target, found, files);
     check.problems.insert(check.problems.begin(), own.begin(), own.end());
     add_stranded(found, check);
 }
 
 HostCheck check_other_host(Context& context, const std::string& name, const Examination& found,
-                           const move::Destination& to) {
+                           const move::Destination& to, const MoveFiles& files) {
     const Target target = resolve(context, name);
     HostCheck check;
     try {
@@ -93,8 +115,7 @@ HostCheck check_other_host(Context& context, const std::string& name, const Exam
         store::Manifest draft = draft_manifest(target, found, target.adapter->version());
         draft.kind = "stop";
         draft.checkpoint = "stop-" + utc_stamp();
-        draft.expected = record_expectations(target, found.described, true, false);
-        move::Offer offer = make_offer(new_id(), found, draft);
+        move::Offer offer = make_offer(target, found, std::move(draft), files);
         offer.set_only_check(true);
         check = ask(link.channel(), std::move(offer), context.interrupts);
     } catch (const Error& error) {
@@ -103,7 +124,7 @@ HostCheck check_other_host(Context& context, const std::string& name, const Exam
         for (const std::string& line : error.details()) what += "; " + line;
         check.problems.push_back({what, error.hint()});
     }
-    add_own_findings(target, found, check);
+    add_own_findings(target, found, files, check);
     return check;
 }
 

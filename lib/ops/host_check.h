@@ -21,21 +21,27 @@ struct HostCheck {
     std::vector<std::string> warnings;
 };
 
-/// For a move's id: the same on both hosts.
-std::string new_id();
+/// Which of its files go along with a container.
+struct MoveFiles {
+    bool shared = false;   ///< none: the other host sees the same ones
+    bool volumes = false;  ///< those in its volumes, too
 
-/// What the source says of a container before it sends it.
-move::Offer make_offer(const std::string& id, const Examination& found, const store::Manifest& draft);
+    /// The volumes that go along.
+    std::vector<runtime::BindMount> volumes_of(const runtime::Description& described) const;
+};
+
+/// What the source says of a container before it sends it. `draft` is without what the container expects around it.
+move::Offer make_offer(const Target& target, const Examination& found, store::Manifest draft, const MoveFiles& files);
 
 /// What the other host says to an offer.
 HostCheck ask(move::Channel& channel, move::Offer offer, sys::Interrupts& interrupts);
 
 /// What the source itself has to say: what a target must be to be moved, beyond what a dump asks, and what stays
 /// behind.
-void add_own_findings(const Target& target, const Examination& found, HostCheck& check);
+void add_own_findings(const Target& target, const Examination& found, const MoveFiles& files, HostCheck& check);
 
 /// What a move would do before its first byte: nothing is touched. The target must be one that can be dumped.
 HostCheck check_other_host(Context& context, const std::string& target, const Examination& found,
-                           const move::Destination& to);
+                           const move::Destination& to, const MoveFiles& files);
 
 }  // namespace stasis::ops

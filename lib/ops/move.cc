@@ -1,5 +1,7 @@
 #include "lib/ops/move.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -14,7 +16,6 @@
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
 #include "lib/ops/dump.h"
-#include "lib/ops/host_check.h"
 #include "lib/ops/move_end.h"
 
 namespace stasis::ops {
@@ -34,7 +35,7 @@ constexpr const char* kAhead = "ahead";
 class Departure : public Escort {
   public:
     Departure(Context& context, const MoveRequest& request, const Target& target)
-        : context_(context), request_(request), target_(target), id_(new_id()) {}
+        : context_(context), request_(request), target_(target) {}
 
     void connect() {
         context_.progress.step("connecting to " + request_.to.host);
@@ -46,17 +47,20 @@ class Departure : public Escort {
     void looked(const Examination& found, const store::Manifest& draft) override {
         forget_arrival();
         choose_mode(found);
-        rootfs_ = found.described.rootfs;
         context_.progress.step("looking at " + request_.to.host);
-        HostCheck check = ask(channel(), make_offer(id_, found, draft), context_.interrupts);
-        add_own_findings(target_, found, check);
+        move::Offer offer = make_offer(target_, found, draft, request_.files);
+        id_ = offer.id();
+        HostCheck check = ask(channel(), std::move(offer), context_.interrupts);
+        add_own_findings(target_, found, request_.files, check);
         if (!check.problems.empty()) refuse(check.problems);
         accepted_ = true;
         for (const std::string& warning : check.warnings) warn(warning);
 
+        find_places(found.described);
         context_.progress.step("copying its files to " + request_.to.host);
-        copy_began_ = fs::Before::look(rootfs_).time;
-        move::send_tree(channel(), {rootfs_, true, {}}, context_.interrupts);
+        copy_began_ = fs::Before::look(found.described.rootfs).time;
+        for (std::uint32_t i = 0; i < places_.size(); ++i)
+            move::send_tree(channel(), {places_[i].source, i, true, {}}, context_.interrupts);
     }
 
     std::optional<pages::Parent> copy_ahead(const Examination& found, const store::Folders& folders) override {
@@ -80,9 +84,11 @@ class Departure : public Escort {
         move::send_files(channel(), folders.images(), "images/", context_.interrupts);
         sys::remove_tree(folders.root / kAhead);  // the images have links to it
         const std::set<std::string> written = inspect::written_files(described.init);
-        std::vector<std::string> suspects = fs::survey(rootfs_, copy_began_).changed;
-        suspects.insert(suspects.end(), written.begin(), written.end());
-        move::send_tree(channel(), {rootfs_, false, std::move(suspects)}, context_.interrupts);
+        for (std::uint32_t i = 0; i < places_.size(); ++i)
+            move::send_tree(channel(), {places_[i].source, i, false, suspects(places_[i], written)},
+                            context_.interrupts);
+        // The other host reads what lies on the storage of both.
+        if (request_.files.shared) sync_files(described);
     }
 
     void sealed(const store::Manifest& manifest) override {
@@ -91,7 +97,7 @@ class Departure : public Escort {
         frame.mutable_prepare()->set_manifest(store::to_text(manifest));
         channel().send(frame, context_.interrupts);
         (void)channel().expect(Frame::kReady, context_.interrupts);
-        move_ = {id_, store::MoveState::leaving, request_.to.host, manifest.checkpoint, "", Json()};
+        move_ = {id_, store::MoveState::leaving, request_.to.host, manifest.checkpoint, {}, Json()};
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         leaving_ = true;
     }
@@ -163,6 +169,28 @@ class Departure : public Escort {
     }
 
   private:
+    /// What is sent: its root file system, and its volumes.
+    void find_places(const runtime::Description& described) {
+        if (request_.files.shared) return;
+        places_.push_back({described.rootfs, "/"});
+        for (const runtime::BindMount& volume : request_.files.volumes_of(described)) places_.push_back(volume);
+    }
+
+    /// What may differ there although it looks the same: `written` is relative to the container's root.
+    std::vector<std::string> suspects(const runtime::BindMount& place, const std::set<std::string>& written) const {
+        std::vector<std::string> paths = fs::survey(place.source, copy_began_).changed;
+        const std::string inside = place.destination == "/" ? "" : place.destination.substr(1) + "/";
+        for (const std::string& path : written)
+            if (path.starts_with(inside)) paths.push_back(path.substr(inside.size()));
+        return paths;
+    }
+
+    static void sync_files(const runtime::Description& described) {
+        std::set<std::string> folders{described.rootfs};
+        for (const runtime::BindMount& volume : described.volumes) folders.insert(volume.source);
+        for (const std::string& folder : folders) sys::sync_file_system(sys::open_path(folder, O_RDONLY).get(), folder);
+    }
+
     void choose_mode(const Examination& found) {
         /// Less is sent at once sooner than in rounds.
         constexpr std::uint64_t kWorthRounds = 64 << 20;
@@ -271,7 +299,7 @@ class Departure : public Escort {
     std::optional<move::Link> link_;
     MoveMode mode_ = MoveMode::stop_copy;
     std::optional<MemoryAhead> ahead_;
-    Path rootfs_;
+    std::vector<runtime::BindMount> places_;
     timespec copy_began_{};
     std::vector<std::string> warnings_;
     bool was_told_ = false;  ///< the hook

@@ -9,6 +9,7 @@
 #include "lib/ops/ahead.h"
 #include "lib/ops/examine.h"
 #include "lib/ops/hook.h"
+#include "lib/ops/host_check.h"
 
 namespace stasis::ops {
 
@@ -52,6 +53,7 @@ struct MoveRequest {
     /// The first runs just before it is frozen, the last when it runs there, or will not; of the other host's hooks,
     /// see receive().
     Hooks hooks;
+    MoveFiles files;
     bool keep_source = false;  ///< its stop state and what its runtime knows of it stay here
     Wishes wishes;
 };

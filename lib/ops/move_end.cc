@@ -134,7 +134,7 @@ std::vector<std::string> leave(Context& context, const Target& target, const sto
     const store::Location location = context.store.location(target.runtime(), target.container, leaving.checkpoint);
     const store::Manifest manifest = store::read_manifest(location);
     store::write_move(context.store, target.runtime(), target.container,
-                      {leaving.id, store::MoveState::left, leaving.peer, "", "", Json()});
+                      {leaving.id, store::MoveState::left, leaving.peer, "", {}, Json()});
     std::vector<std::string> warnings = leave_network(manifest, location);
     if (keep) return warnings;
     store::remove(location);
@@ -154,7 +154,7 @@ RestoreReport come_back(Context& context, const Target& target, const std::strin
 void roll_back(const Context& context, const Target& target, const store::MoveRecord& move) {
     target.adapter->remove(target.container, move.runtime_details);
     store::remove(context.store.location(target.runtime(), target.container, move.checkpoint));
-    if (!move.made.empty()) sys::remove_tree(move.made);
+    for (const Path& made : move.made) sys::remove_tree(made);
     store::forget_move(context.store, target.runtime(), target.container);
 }
 

@@ -66,6 +66,12 @@ class Problems {
     move::Verdict& verdict_;
 };
 
+/// What no restore takes that works: a slow disk reads so much in a second.
+std::chrono::seconds restore_limit(std::uint64_t image_bytes) {
+    constexpr std::uint64_t kBytesPerSecond = 32 << 20;
+    return std::chrono::seconds(60 + image_bytes / kBytesPerSecond);
+}
+
 /// One container that comes.
 class Arrival {
   public:
@@ -169,28 +175,43 @@ class Arrival {
         };
         const std::uint64_t images = offer_.memory_bytes() + offer_.memory_bytes() / 20 + kImageOverhead;
         compare(partial_->folders().root, images, "the memory needs");
-        if (!offer_.rootfs().empty() && !std::filesystem::exists(offer_.rootfs()))
-            compare(existing(offer_.rootfs()), offer_.rootfs_bytes(), "its files need");
+        if (offer_.shared_storage()) return;
+        const auto compare_place = [&](const Path& path, std::uint64_t bytes) {
+            if (path.is_absolute() && !std::filesystem::exists(path)) compare(existing(path), bytes, "its files need");
+        };
+        compare_place(offer_.rootfs(), offer_.rootfs_bytes());
+        for (const move::Place& volume : offer_.volumes()) compare_place(volume.path(), volume.bytes());
+    }
+
+    /// Where its files belong: its root file system, then its volumes.
+    std::vector<Path> places() const {
+        std::vector<Path> paths{offer_.rootfs()};
+        for (const move::Place& volume : offer_.volumes()) paths.emplace_back(volume.path());
+        return paths;
     }
 
     /// Files that the container left here when it was moved away are replaced; others are not ours to touch.
     void find_files_in_the_way(Problems& problems) const {
-        const Path rootfs = offer_.rootfs();
-        if (!rootfs.is_absolute() || rootfs.lexically_normal() != rootfs || rootfs == rootfs.root_path())
-            problems.add("'" + rootfs.string() + "' can't be where its files belong", "");
-        else if (std::filesystem::exists(std::filesystem::symlink_status(rootfs)) &&
-                 !(known_ && known_->state == store::MoveState::left))
-            problems.add("'" + rootfs.string() + "', where its files belong, is there already",
-                         "move it out of the way, or remove it");
+        for (const Path& path : places()) {
+            const bool is_there = std::filesystem::exists(std::filesystem::symlink_status(path));
+            if (!path.is_absolute() || path.lexically_normal() != path || path == path.root_path())
+                problems.add("'" + path.string() + "' can't be where its files belong", "");
+            else if (offer_.shared_storage() && !std::filesystem::is_directory(path))
+                problems.add("'" + path.string() + "' is not here, and its files were said to be on both hosts",
+                             "mount the storage here, or move it without --shared-storage");
+            else if (!offer_.shared_storage() && is_there && !(known_ && known_->state == store::MoveState::left))
+                problems.add("'" + path.string() + "', where its files belong, is there already",
+                             "move it out of the way, or remove it");
+        }
     }
 
     void take_over() {
         begin_record();
-        std::filesystem::create_directories(offer_.rootfs());
+        for (const Path& path : places()) std::filesystem::create_directories(path);
         for (;;) {
             const Frame frame = channel_.receive(context_.interrupts);
             if (frame.has_tree())
-                move::receive_tree(channel_, frame.tree(), offer_.rootfs(), lock_.fd(), context_.interrupts);
+                receive_tree(frame.tree());
             else if (frame.has_file())
                 receive_file(frame.file());
             else if (frame.has_sync())
@@ -202,11 +223,18 @@ class Arrival {
         }
     }
 
+    void receive_tree(const move::Tree& tree) {
+        if (offer_.shared_storage() || tree.place() >= places().size())
+            throw Error(Kind::failed, "the other host sent files that it did not offer");
+        move::receive_tree(channel_, tree, places()[tree.place()], lock_.fd(), context_.interrupts);
+    }
+
     void begin_record() {
         move_.id = offer_.id();
         move_.peer = draft_.host_name;
         move_.checkpoint = draft_.checkpoint;
-        move_.made = to_be_made(offer_.rootfs());
+        for (const Path& path : places())
+            if (Path made = to_be_made(path); !made.empty()) move_.made.push_back(std::move(made));
         move_.runtime_details = draft_.runtime_details;
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         recorded_ = true;
@@ -268,7 +296,11 @@ class Arrival {
         request.hold = true;
         request.lazy = image_bytes >= kLazyFrom;
         request.lock = &lock_;
-        request.restored = [this](int pid, bool lazy) {
+        // The source stands still: a restore that hangs must not keep it so.
+        std::optional<sys::StepLimit> limit(std::in_place, context_.interrupts, restore_limit(image_bytes),
+                                            "the restore");
+        request.restored = [this, &limit](int pid, bool lazy) {
+            limit.reset();
             Frame ready;
             (void)ready.mutable_ready();
             channel_.send(ready, context_.interrupts);

@@ -39,8 +39,10 @@ std::optional<MoveRecord> read_move(const Store& store, const std::string& runti
     if (!text) return std::nullopt;
     try {
         const Json json = Json::parse(*text);
-        return MoveRecord{json.at("id"),         state_from(json.at("state")), json.at("peer"),
-                          json.at("checkpoint"), decode_path(json.at("made")), json.at("runtime_details")};
+        std::vector<Path> made;
+        for (const Json& path : json.at("made")) made.push_back(decode_path(path));
+        return MoveRecord{json.at("id"),   state_from(json.at("state")), json.at("peer"), json.at("checkpoint"),
+                          std::move(made), json.at("runtime_details")};
     } catch (const nlohmann::json::exception&) {
         throw Error(Kind::damaged, "'" + path.string() + "' can't be read")
             .hint("look where the container runs, then remove it");
@@ -48,12 +50,11 @@ std::optional<MoveRecord> read_move(const Store& store, const std::string& runti
 }
 
 void write_move(const Store& store, const std::string& runtime, const std::string& container, const MoveRecord& move) {
-    const Json json{{"id", move.id},
-                    {"state", to_string(move.state)},
-                    {"peer", move.peer},
-                    {"checkpoint", move.checkpoint},
-                    {"made", encode_path(move.made)},
-                    {"runtime_details", move.runtime_details}};
+    Json made = Json::array();
+    for (const Path& path : move.made) made.push_back(encode_path(path));
+    const Json json{{"id", move.id},           {"state", to_string(move.state)},
+                    {"peer", move.peer},       {"checkpoint", move.checkpoint},
+                    {"made", std::move(made)}, {"runtime_details", move.runtime_details}};
     constexpr mode_t kPrivate = 0600;
     sys::write_file_atomically(path_of(store, runtime, container), json.dump(2) + "\n", kPrivate);
 }

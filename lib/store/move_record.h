@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/json.h"
 #include "lib/store/store.h"
@@ -22,7 +23,7 @@ struct MoveRecord {
     MoveState state = MoveState::arriving;
     std::string peer;        ///< the other host, as far as it is known
     std::string checkpoint;  ///< what it is brought back from
-    Path made;               ///< arriving: the topmost folder that the move made for its files; empty if none
+    std::vector<Path> made;  ///< arriving: the topmost folders that the move made for its files
     Json runtime_details;    ///< arriving: what the adapter needs to remove it
 };
 

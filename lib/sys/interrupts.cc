@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "lib/base/error.h"
 
@@ -49,8 +50,22 @@ void Interrupts::pause(std::chrono::milliseconds time) {
 void Interrupts::check() {
     if (!pending()) return;
     if (signal_) throw Error(Kind::interrupted, std::string("interrupted by ") + strsignal(*signal_)).signal(*signal_);
+    if (!step_.empty()) throw Error(Kind::failed, step_ + " did not end in time");
     throw Error(Kind::failed, "the operation did not finish within its --timeout")
         .hint("give it more time with --timeout SECONDS, or try again when the machine is less busy");
+}
+
+StepLimit::StepLimit(Interrupts& interrupts, std::chrono::seconds time, std::string step)
+    : interrupts_(interrupts), before_(interrupts.deadline_) {
+    const Clock::time_point end = Clock::now() + time;
+    if (before_ && *before_ <= end) return;
+    interrupts_.deadline_ = end;
+    interrupts_.step_ = std::move(step);
+}
+
+StepLimit::~StepLimit() {
+    interrupts_.deadline_ = before_;
+    interrupts_.step_.clear();
 }
 
 }  // namespace stasis::sys

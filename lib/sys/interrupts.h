@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
+#include <string>
 
 #include "lib/base/time.h"
 #include "lib/sys/fd.h"
@@ -34,11 +36,27 @@ class Interrupts {
     void check();
 
   private:
+    friend class StepLimit;
     Interrupts() = default;
 
     UniqueFd signals_;
     Deadline deadline_;
     std::optional<int> signal_;
+    std::string step_;  ///< whose deadline it is; empty for the whole operation
+};
+
+/// Gives one step a deadline of its own for as long as it lives; an earlier one stays.
+class StepLimit {
+  public:
+    /// `step`: what did not end in time, for the error: "the restore".
+    StepLimit(Interrupts& interrupts, std::chrono::seconds time, std::string step);
+    StepLimit(const StepLimit&) = delete;
+    StepLimit& operator=(const StepLimit&) = delete;
+    ~StepLimit();
+
+  private:
+    Interrupts& interrupts_;
+    Deadline before_;
 };
 
 }  // namespace stasis::sys

@@ -28,7 +28,7 @@ SH
 }
 
 stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" "$@"; }
-move_back() { stasis_b move-to-host "$TARGET" a "${BACK[@]}"; }
+move_back() { stasis_b move-to-host "$TARGET" a "${BACK[@]}" "$@"; } # OPTION...
 pid_b() { rc_b state "$ID" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'; }
 
 # memory_is_right STATUS PID: a writer's whole memory is as it must be.

@@ -78,6 +78,19 @@ sealed_here() { # CODE
     stayed "$1"
 }
 
+recovered() { # WHERE: and nothing is left that was of the move
+    expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --recover
+    grep -q "\"where\": \"$1\"" <<<"$OUT" || fail "the recovery says: $OUT"
+    CODE=0
+    stayed 0
+}
+
+stayed_for_now() { # CODE: it runs on here; there are remains there
+    check_eq "$CODE" "$1" "exit code ($ERR)"
+    wait_for 10 "$TARGET to count" counts_beyond "$STATUS" "$BEFORE"
+    grep -q '"arriving"' "$HOST_B/store/runc/$ID/.move.json" || fail "nothing of it is there"
+}
+
 # When the container is the second host's and its memory is on the way: kills what brings it, or who waits for that.
 cat >"$FAULT_FOLDER/loader" <<SH
 #!/bin/sh
@@ -129,6 +142,17 @@ fault here "kill -9 of stasis at the source's death" FAULT_AT=post-dump:answered
 sealed_here 137
 fault here "kill -9 of stasis after the source's death" FAULT_AT=end:asked FAULT_KILL=stasis
 sealed_here 137
+fault here "kill -9 of stasis after the source's death, then --recover" FAULT_AT=end:asked FAULT_KILL=stasis
+expect_exit 0 stasis list
+grep -q "$TARGET was interrupted on its way to $HOST" <<<"$OUT" || fail "list does not say so: $OUT"
+recovered here
+# The other one was killed as well: it never ran there, and is still held there.
+fault there "kill -9 of both at the end" FAULT_AT=end:asked "FAULT_DO=$FAULT_FOLDER/kill-source" FAULT_KILL=stasis
+stayed_for_now 137
+stasis_b --json move-to-host "$TARGET" --recover >"$WORK/out"
+grep -q '"nowhere here"' "$WORK/out" || fail "the second host's recovery says: $(<"$WORK/out")"
+stayed 137
+recovered here
 
 # An ssh whose link breaks when "go" has passed. Then nobody gets through while $WORK/closed is there.
 cat >"$FAULT_FOLDER/cut-after-go" <<'PYTHON'
