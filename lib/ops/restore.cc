@@ -16,6 +16,8 @@
 #include "lib/ops/lazy_load.h"
 #include "lib/ops/network_lock.h"
 #include "lib/ops/plain_images.h"
+#include "lib/ops/record_network.h"
+#include "lib/ops/recreate_network.h"
 #include "lib/proc/orphans.h"
 #include "lib/store/move_record.h"
 
@@ -63,6 +65,8 @@ class Restore {
             context_.progress.step("verifying " + choice_.location.path().string());
             verify_or_throw(context_, choice_);
         }
+        if (request_.recreate_network && is_network_by_path(choice_.manifest.lasting_network))
+            network_.emplace(choice_.manifest, context_.progress);
         refuse_misfit();
         const PlainImages images(target_, choice_.location, context_.interrupts);
         plan_.images = images.path();
@@ -82,6 +86,7 @@ class Restore {
                     choice_.manifest.checkpoint,
                     choice_.location.path(),
                     pid,
+                    network_ && network_->made(),
                     plan_.lazy,
                     running_us_,
                     microseconds_between(began_, Clock::now()),
@@ -136,7 +141,9 @@ class Restore {
             throw Error(Kind::damaged, "the checkpoint '" + choice_.manifest.checkpoint + "' of '" +
                                            choice_.manifest.target() + "' does not fit; nothing was touched")
                 .details(problems)
-                .hint("put right what is listed, then restore again");
+                .hint(lacks_network() ? "put right what is listed, then restore again; --recreate-network makes the "
+                                        "network namespace again as it was"
+                                      : "put right what is listed, then restore again");
         warnings_.insert(warnings_.end(), found.warnings.begin(), found.warnings.end());
         for (const std::string& warning : warnings_) context_.progress.warn(warning);
     }
@@ -152,6 +159,22 @@ class Restore {
                                      "look there first; restore it here only where it does not"});
         if (move->state == store::MoveState::left)
             found.warnings.push_back("it was moved to '" + move->peer + "', and may run there");
+    }
+
+    /// Is a network namespace gone that could be made again?
+    bool lacks_network() const {
+        return !choice_.manifest.network.empty() && !std::filesystem::exists(choice_.manifest.lasting_network);
+    }
+
+    /// It runs: that its network stays cut off does not make the restore a failure.
+    void connect_network() {
+        if (!network_) return;
+        try {
+            network_->connect();
+        } catch (const Error& error) {
+            warnings_.push_back("its network can't be connected to the host's: " + error.message());
+            context_.progress.warn(warnings_.back());
+        }
     }
 
     bool is_ignored(MisfitKind kind) const {
@@ -198,6 +221,7 @@ class Restore {
         const std::unique_ptr<LazyLoad> load = request_.lazy ? prepare_lazy_load(lock_fd) : nullptr;
         context_.progress.step("restoring the processes");
         const int pid = restore_processes(load.get());
+        connect_network();
         running_us_ = microseconds_between(began_, Clock::now());
         request_.restored(pid, plan_.lazy);
         if (load) load->finish(context_);
@@ -270,6 +294,7 @@ class Restore {
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;
+    std::optional<RecreatedNetwork> network_;
     long long running_us_ = 0;
     std::vector<std::string> warnings_;
 };
