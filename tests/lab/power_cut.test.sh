@@ -2,15 +2,6 @@
 # The power goes in the middle: of stopping all, and of restoring all. What the kernel had not written is lost.
 . "$(dirname "$0")/lab.sh"
 
-# pull_the_plug KERNEL STEP: as boot, but the power goes where the step says so
-pull_the_plug() {
-    power_on "$@"
-    wait_for "$BOOT_SECONDS" "the step's word ($*)" said cut
-    kill -KILL "$GUEST"
-    wait_for_off "$@"
-    guest_lines
-}
-
 echo "== while all are being stopped"
 new_guest
 pull_the_plug old cut_down
