@@ -1,6 +1,4 @@
-#include "lib/ops/check.h"
-#include "lib/ops/host_check.h"
-#include "lib/ops/kernel_check.h"
+#include "cmd/check.h"
 
 #include <algorithm>
 
@@ -11,6 +9,9 @@
 #include "cmd/dump_options.h"
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
+#include "lib/ops/check.h"
+#include "lib/ops/host_check.h"
+#include "lib/ops/kernel_check.h"
 
 namespace stasis {
 namespace {
@@ -128,14 +129,7 @@ int check_for_kernel(const Globals& globals, const std::string& kernel, const st
     return check.problems.empty() ? kOk : kFailed;
 }
 
-struct CheckOptions {
-    std::string target;
-    std::string kernel;
-    move::Destination to;
-    ops::Wishes wishes;
-    bool stop = false;
-    bool explain = false;
-};
+}  // namespace
 
 int check_target(const Globals& globals, CheckOptions& options) {
     Session session(globals);
@@ -156,8 +150,6 @@ int check_target(const Globals& globals, CheckOptions& options) {
     }
     return ok ? kOk : kFailed;
 }
-
-}  // namespace
 
 Json check_document(ops::Context& context, const std::string& target) {
     return target.empty() ? to_json(ops::check_host(context)) : to_json(ops::check_target(context, target, {}));

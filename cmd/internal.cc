@@ -3,6 +3,7 @@
 
 #include "cmd/command.h"
 #include "cmd/exit_code.h"
+#include "cmd/hook_options.h"
 #include "lib/move/channel.h"
 #include "lib/move/tree.h"
 #include "lib/ops/receive.h"
@@ -33,11 +34,14 @@ struct RsyncTransportOptions {
 }  // namespace
 
 void add_receive(CLI::App& parent, const Globals& globals, Run& run) {
-    add_hidden(parent, "receive").callback([&globals, &run] {
-        run = [&globals]() -> int {
+    const auto hooks = std::make_shared<ops::Hooks>();
+    CLI::App& command = add_hidden(parent, "receive");
+    add_hooks(command, "", hooks->before, hooks->after);
+    command.callback([&globals, &run, hooks] {
+        run = [&globals, hooks]() -> int {
             Session session(globals);
             move::Channel channel(sys::UniqueFd(::dup(STDIN_FILENO)), sys::UniqueFd(::dup(STDOUT_FILENO)));
-            ops::receive(session.context(), channel);
+            ops::receive(session.context(), channel, *hooks);
             return kOk;
         };
     });

@@ -1,10 +1,13 @@
 #include "lib/ops/move.h"
+#include "lib/ops/move_end.h"
 
 #include <fmt/format.h>
 
+#include "cmd/check.h"
 #include "cmd/destination_options.h"
 #include "cmd/dump_options.h"
 #include "cmd/exit_code.h"
+#include "cmd/hook_options.h"
 #include "cmd/output.h"
 
 namespace stasis {
@@ -47,13 +50,56 @@ int run_move(const Globals& globals, const ops::MoveRequest& request) {
     return kOk;
 }
 
+int run_recover(const Globals& globals, const ops::RecoverRequest& request) {
+    Session session(globals);
+    const ops::RecoverReport report = ops::recover_move(session.context(), request);
+    for (const std::string& warning : report.warnings) session.context().progress.warn(warning);
+    if (globals.json)
+        print_json(
+            {{"target", report.target}, {"where", report.where}, {"what", report.what}, {"warnings", report.warnings}});
+    else
+        print_text(fmt::format("{} is {}: {}\n", report.target, report.where, report.what));
+    return kOk;
+}
+
+struct MoveOptions {
+    ops::MoveRequest request;
+    ops::Hooks remote_hooks;
+    bool dry_run = false;
+    bool recover = false;
+};
+
+/// The hooks of the other host are arguments of the stasis there.
+void pass_on(const std::string& option, const ops::Hook& hook, std::vector<std::string>& words) {
+    std::string command;
+    for (const std::string& word : hook) command += (command.empty() ? "" : " ") + move::quoted(word);
+    if (!hook.empty()) words.insert(words.end(), {option, command});
+}
+
+int run(const Globals& globals, MoveOptions& options) {
+    ops::MoveRequest& request = options.request;
+    if (options.recover) return run_recover(globals, {request.target, request.to, request.keep_source});
+    if (request.to.host.empty()) throw Error(Kind::usage, "HOST is missing: where it is to be moved to");
+    if (options.dry_run) {
+        CheckOptions check;
+        check.target = request.target;
+        check.to = request.to;
+        check.wishes = request.wishes;
+        return check_target(globals, check);
+    }
+    pass_on("--pre-hook", options.remote_hooks.before, request.to.receive_options);
+    pass_on("--post-hook", options.remote_hooks.after, request.to.receive_options);
+    return run_move(globals, request);
+}
+
 }  // namespace
 
 void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
-    const auto request = std::make_shared<ops::MoveRequest>();
+    const auto options = std::make_shared<MoveOptions>();
+    ops::MoveRequest* request = &options->request;
     CLI::App& command = *parent.add_subcommand("move-to-host", "Move a running container to another host over ssh");
     command.add_option("TARGET", request->target, "Container")->required();
-    command.add_option("HOST", request->to.host, "[USER@]HOST, as ssh understands it")->required();
+    command.add_option("HOST", request->to.host, "[USER@]HOST, as ssh understands it");
     command
         .add_option_function<std::string>(
             "--mode", [request](const std::string& text) { request->mode = ops::move_mode_from(text); },
@@ -68,9 +114,22 @@ void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
         ->check(CLI::Range(1L, 3'600'000L))
         ->default_str("300")
         ->type_name("MILLISECONDS");
+    command.add_option("--bwlimit", request->bytes_per_second, "Send no more a second, until the container is frozen")
+        ->transform(CLI::AsSizeValue(false))
+        ->type_name("SIZE");
+    command.add_flag("--compress", request->compress, "Compress what is sent, for slow links");
+    add_hooks(command, "", request->hooks.before, request->hooks.after);
+    add_hooks(command, "remote-", options->remote_hooks.before, options->remote_hooks.after);
+    command.add_flag("--keep-source", request->keep_source,
+                     "Keep its stop state here, and what its runtime knows of it, as well as its files");
+    CLI::Option& dry_run =
+        *command.add_flag("--dry-run", options->dry_run, "Only say what is in the way, as check --host does");
+    command.add_flag("--recover", options->recover, "Settle a move that was interrupted, instead of moving")
+        ->excludes(&dry_run);
     add_destination(command, request->to);
     add_move_wishes(command, request->wishes);
-    command.callback([&globals, &run, request] { run = [&globals, request] { return run_move(globals, *request); }; });
+    command.callback(
+        [&globals, &run, options] { run = [&globals, options] { return stasis::run(globals, *options); }; });
 }
 
 }  // namespace stasis

@@ -45,4 +45,7 @@ void find_in_sockets(const Scene& scene, Blockers& found);
 /// File locks shared with processes outside.
 void find_in_locks(const Scene& scene, Blockers& found);
 
+/// Watched files that CRIU can't find.
+void find_in_watches(const Scene& scene, Blockers& found);
+
 }  // namespace stasis::inspect

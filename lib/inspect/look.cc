@@ -11,8 +11,8 @@
 namespace stasis::inspect {
 namespace {
 
-constexpr std::array kDetectors{find_in_tasks,   find_in_namespaces, find_in_files, find_in_terminals,
-                                find_in_sockets, find_in_locks,      find_in_mounts};
+constexpr std::array kDetectors{find_in_tasks,   find_in_namespaces, find_in_files,  find_in_terminals,
+                                find_in_sockets, find_in_locks,      find_in_mounts, find_in_watches};
 
 Blockers find_blockers(const Scene& scene) {
     Blockers found;

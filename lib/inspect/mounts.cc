@@ -39,18 +39,27 @@ bool is_enabled(const Scene& scene, const std::string& type) {
     });
 }
 
-/// Mounts of the target's own that CRIU does not know.
+bool is_external(const Scene& scene, const proc::Mount& mount) {
+    return is_given(scene, "external", [&](const std::string& value) {
+        return value.starts_with(fmt::format("mnt[{}]", mount.mount_point));
+    });
+}
+
+/// Mounts of the target's own that CRIU does not know. A second mount of a file system that is the root, or comes from
+/// outside, is bound to that.
 std::vector<proc::Mount> unknown_mounts(const Scene& scene) {
     std::vector<proc::Mount> unknown;
     std::set<std::uint64_t> seen{scene.own_namespaces.at("mnt")};
     for (const Task& task : scene.tasks) {
         if (task.mounts.empty() || !seen.insert(task.namespaces.at("mnt")).second) continue;
-        for (proc::Mount& mount : proc::mounts(task.pid()))
-            if (mount.mount_point != "/" && mount.root == "/" && !contains(kKnown, mount.type) &&
-                !is_given(scene, "external", [&](const std::string& value) {
-                    return value.starts_with(fmt::format("mnt[{}]", mount.mount_point));
-                }))
-                unknown.push_back(std::move(mount));
+        const std::vector<proc::Mount> mounts = proc::mounts(task.pid());
+        std::set<std::string> given;
+        for (const proc::Mount& mount : mounts)
+            if (mount.root == "/" && (mount.mount_point == "/" || is_external(scene, mount)))
+                given.insert(mount.device);
+        for (const proc::Mount& mount : mounts)
+            if (mount.root == "/" && !contains(kKnown, mount.type) && !given.contains(mount.device))
+                unknown.push_back(mount);
     }
     return unknown;
 }

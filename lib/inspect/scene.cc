@@ -142,6 +142,7 @@ Scene read_scene(const proc::Identity& root, Surroundings surroundings) {
 
     scene.tasks = read_tasks(tree);
     read_sockets(scene);
+    scene.watches = read_watches(scene.tasks);
     return scene;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/option.h"
+#include "lib/inspect/watches.h"
 #include "lib/proc/descriptors.h"
 #include "lib/proc/process.h"
 #include "lib/proc/sockets.h"
@@ -55,6 +56,7 @@ struct Scene {
     /// Sockets that any task has open, by inode, and what the kernel calls their protocol ("TCP", "UNIX" …).
     std::map<std::uint64_t, std::string> sockets;
     std::vector<proc::Sockets> networks;  ///< of each network namespace with such a socket
+    std::vector<Watch> watches;
     Surroundings surroundings;
 
     /// About what the images of its memory will take. Shared memory counts once, by who has most of it.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "lib/base/error.h"
@@ -119,8 +120,17 @@ short Channel::wait(int fd, short events, bool for_input, bool for_room, sys::In
     return waits[0].revents;
 }
 
+/// Waits until so many bytes may follow those before them.
+void Channel::pace(std::size_t bytes, sys::Interrupts& interrupts) {
+    const auto now = Clock::now();
+    if (next_ > now) interrupts.pause(std::chrono::ceil<std::chrono::milliseconds>(next_ - now));
+    const std::chrono::duration<double> takes(static_cast<double>(bytes) / static_cast<double>(limit_));
+    next_ = std::max(next_, now) + std::chrono::duration_cast<Clock::duration>(takes);
+}
+
 void Channel::send(const Frame& frame, sys::Interrupts& interrupts) {
-    const std::string bytes = encode(frame);
+    const std::string bytes = encode(frame, compress_);
+    if (limit_ != 0 && frame.has_data()) pace(bytes.size(), interrupts);
     {
         const std::lock_guard hold(mutex_);
         unsent_ += bytes;

@@ -56,6 +56,11 @@ class Channel {
     /// Bytes that were sent.
     std::uint64_t sent_bytes();
 
+    /// From now on streams take no more bytes a second than that; 0 for as many as the link takes.
+    void limit(std::uint64_t bytes_per_second) { limit_ = bytes_per_second; }
+    /// From now on streams are compressed.
+    void compress() { compress_ = true; }
+
   private:
     bool flush();
     void beat();
@@ -63,6 +68,7 @@ class Channel {
     [[noreturn]] void lose();
     [[noreturn]] void give_up(const Failure& failure);
     bool flush_or_lose();
+    void pace(std::size_t bytes, sys::Interrupts& interrupts);
     std::size_t unsent_bytes();
     short wait(int fd, short events, bool for_input, bool for_room, sys::Interrupts& interrupts);
 
@@ -72,6 +78,9 @@ class Channel {
     std::deque<Frame> frames_;
     bool lost_ = false;
     bool given_up_ = false;
+    bool compress_ = false;
+    std::uint64_t limit_ = 0;
+    Clock::time_point next_;   ///< when more may be sent
     std::size_t unread_ = 0;   ///< bytes of data in frames_
     Clock::time_point heard_;  ///< when the other end last said something, or when we began to listen
 

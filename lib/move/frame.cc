@@ -1,5 +1,7 @@
 #include "lib/move/frame.h"
 
+#include <zstd.h>
+
 #include <algorithm>
 
 #include "lib/base/error.h"
@@ -17,9 +19,32 @@ std::uint32_t length_at(const std::string& bytes, std::size_t at) {
     return length;
 }
 
+/// The same data compressed, where that makes it smaller.
+std::optional<Frame> compressed(const std::string& data) {
+    constexpr int kFast = 1;
+    Frame frame;
+    std::string& zstd = *frame.mutable_data()->mutable_zstd();
+    zstd.resize(ZSTD_compressBound(data.size()));
+    const std::size_t size = ZSTD_compress(zstd.data(), zstd.size(), data.data(), data.size(), kFast);
+    if (ZSTD_isError(size) != 0 || size >= data.size()) return std::nullopt;
+    zstd.resize(size);
+    return frame;
+}
+
+void decompress(Data& data) {
+    std::string bytes(kChunk, '\0');
+    const std::size_t size = ZSTD_decompress(bytes.data(), bytes.size(), data.zstd().data(), data.zstd().size());
+    if (ZSTD_isError(size) != 0) throw Error(Kind::failed, "the other host sent data that can't be decompressed");
+    bytes.resize(size);
+    data.clear_zstd();
+    data.set_bytes(std::move(bytes));
+}
+
 }  // namespace
 
-std::string encode(const Frame& frame) {
+std::string encode(const Frame& frame, bool compress) {
+    if (compress && frame.has_data())
+        if (const std::optional<Frame> smaller = compressed(frame.data().bytes())) return encode(*smaller);
     std::string bytes(kLengthBytes, '\0');
     const std::size_t length = frame.ByteSizeLong();
     if (length > kMaxFrame) throw Error(Kind::failed, "a message for the other host is too long");
@@ -57,6 +82,7 @@ std::optional<Frame> FrameReader::next() {
         frame.content_case() == Frame::CONTENT_NOT_SET)
         throw Error(Kind::failed, "the other host sent what is no message of the protocol");
     at_ += kLengthBytes + length;
+    if (frame.data().has_zstd()) decompress(*frame.mutable_data());
     return frame;
 }
 

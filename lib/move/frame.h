@@ -22,8 +22,9 @@ constexpr std::size_t kMaxFrame = 64 << 20;
 /// How much of a stream goes into one frame.
 constexpr std::size_t kChunk = 256 << 10;
 
-/// A frame on the wire: four bytes of length, little endian, then the message.
-std::string encode(const Frame& frame);
+/// A frame on the wire: four bytes of length, little endian, then the message. With `compress`, data that becomes
+/// smaller by it goes as zstd; who reads it sees no difference.
+std::string encode(const Frame& frame, bool compress = false);
 
 /// Takes a stream of bytes apart into frames. The stream comes from another machine, and is taken for hostile:
 /// what is no frame throws Kind::failed.

@@ -17,12 +17,6 @@ namespace {
 constexpr int kLastWordsMs = 1000;
 constexpr int kGoodbyeMs = 5000;
 
-std::string quoted(const std::string& word) {
-    std::string text = "'";
-    for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
-    return text + "'";
-}
-
 std::pair<sys::UniqueFd, sys::UniqueFd> make_pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw system_error(errno, "create a pipe");
@@ -30,6 +24,12 @@ std::pair<sys::UniqueFd, sys::UniqueFd> make_pipe() {
 }
 
 }  // namespace
+
+std::string quoted(const std::string& word) {
+    std::string text = "'";
+    for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+    return text + "'";
+}
 
 std::vector<std::string> split_words(const std::string& text) {
     std::vector<std::string> words;
@@ -67,6 +67,7 @@ std::vector<std::string> command_line(const Destination& to) {
     if (to.sudo) words.insert(words.end(), {"sudo", "-n", "--"});
     for (const std::string& word : to.stasis) words.push_back(quoted(word));
     words.emplace_back("receive");
+    for (const std::string& word : to.receive_options) words.push_back(quoted(word));
     return words;
 }
 

@@ -18,11 +18,15 @@ struct Destination {
     std::optional<int> port;
     bool sudo = false;
     std::vector<std::string> stasis{"stasis"};  ///< how it is called there
+    std::vector<std::string> receive_options;   ///< for its `receive`
 };
 
 /// The words of a command line, taken apart as a shell does at blanks, quotes and backslashes, and nothing more.
 /// Throws Kind::usage where a quote is not closed or there is no word.
 std::vector<std::string> split_words(const std::string& text);
+
+/// A word as a shell, or split_words(), takes it for itself.
+std::string quoted(const std::string& word);
 
 /// What is run to reach a host. ssh hands the far side's words to a shell there: they are quoted.
 std::vector<std::string> command_line(const Destination& to);

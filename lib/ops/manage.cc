@@ -25,6 +25,18 @@ std::vector<store::Entry> list(Context& context, const std::string& target) {
     return context.store.list(found.runtime(), found.container);
 }
 
+std::vector<Moved> moves(Context& context, const std::string& target) {
+    require_root();
+    std::optional<Target> only;
+    if (!target.empty()) only = resolve(context, target);
+    std::vector<Moved> found;
+    for (const auto& [runtime, container] :
+         context.store.containers(only ? only->runtime() : "", only ? only->container : ""))
+        if (const auto move = store::read_move(context.store, runtime, container))
+            found.push_back({runtime + ":" + container, *move});
+    return found;
+}
+
 Choice info(Context& context, const std::string& target, const std::optional<std::string>& name,
             const std::optional<Path>& directory) {
     require_root();

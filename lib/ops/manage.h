@@ -5,11 +5,21 @@
 
 #include "lib/ops/context.h"
 #include "lib/ops/find.h"
+#include "lib/store/move_record.h"
 
 namespace stasis::ops {
 
 /// Everything in the store, or what there is of one target (empty: all).
 std::vector<store::Entry> list(Context& context, const std::string& target);
+
+/// A container that was moved, or was about to be.
+struct Moved {
+    std::string target;
+    store::MoveRecord record;
+};
+
+/// The last move of each container in the store, or of one target (empty: all).
+std::vector<Moved> moves(Context& context, const std::string& target);
 
 /// One checkpoint, named as for restore.
 Choice info(Context& context, const std::string& target, const std::optional<std::string>& name,

@@ -1,10 +1,9 @@
 #include "lib/ops/move.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,9 +15,7 @@
 #include "lib/move/tree.h"
 #include "lib/ops/dump.h"
 #include "lib/ops/host_check.h"
-#include "lib/ops/network_lock.h"
-#include "lib/ops/restore.h"
-#include "lib/store/move_record.h"
+#include "lib/ops/move_end.h"
 
 namespace stasis::ops {
 namespace {
@@ -27,15 +24,11 @@ using move::Frame;
 
 /// How long the target is asked again what became of a move whose link was lost.
 constexpr auto kSettleTime = std::chrono::seconds(60);
-constexpr auto kBetweenTries = std::chrono::milliseconds(500);
 /// The same where the answer changes nothing here: it is to clean up at once rather than at the next move.
 constexpr auto kCleanUpTime = std::chrono::seconds(15);
 
 /// Where copies of the memory lie until the images have links to them; the target knows them by this name.
 constexpr const char* kAhead = "ahead";
-
-/// The host's own network namespace, as a description names it.
-constexpr const char* kOwnNetwork = "/proc/self/ns/net";
 
 /// The source's part of one move, as the dump's escort.
 class Departure : public Escort {
@@ -46,14 +39,14 @@ class Departure : public Escort {
     void connect() {
         context_.progress.step("connecting to " + request_.to.host);
         link_.emplace(request_.to, context_.interrupts);
+        channel().limit(request_.bytes_per_second);
+        if (request_.compress) channel().compress();
     }
 
     void looked(const Examination& found, const store::Manifest& draft) override {
         forget_arrival();
         choose_mode(found);
         rootfs_ = found.described.rootfs;
-        runtime_details_ = found.described.details;
-        lasting_network_ = found.described.lasting_network;
         context_.progress.step("looking at " + request_.to.host);
         HostCheck check = ask(channel(), make_offer(id_, found, draft), context_.interrupts);
         add_own_findings(target_, found, check);
@@ -75,6 +68,9 @@ class Departure : public Escort {
     }
 
     void freezing() override {
+        was_told_ = true;
+        run_hook(request_.hooks.before, {"before", target_.text(), request_.to.host, ""}, &context_.interrupts);
+        channel().limit(0);  // who stands still is in a hurry
         bytes_before_ = channel().sent_bytes();
         frozen_since_ = Clock::now();
     }
@@ -95,7 +91,8 @@ class Departure : public Escort {
         frame.mutable_prepare()->set_manifest(store::to_text(manifest));
         channel().send(frame, context_.interrupts);
         (void)channel().expect(Frame::kReady, context_.interrupts);
-        record(store::MoveState::leaving, manifest.checkpoint);
+        move_ = {id_, store::MoveState::leaving, request_.to.host, manifest.checkpoint, "", Json()};
+        store::write_move(context_.store, target_.runtime(), target_.container, move_);
         leaving_ = true;
     }
 
@@ -120,10 +117,11 @@ class Departure : public Escort {
     MoveReport finish(const DumpReport& dumped) {
         if (!arrived_) find_out(dumped.checkpoint);
         try {
-            clear_away(dumped);
+            for (const std::string& warning : leave(context_, target_, move_, request_.keep_source)) warn(warning);
         } catch (const Error& error) {
             warn("it runs there, but what it left here could not be removed: " + error.message());
         }
+        tell_end("moved");
         MoveReport report;
         report.lazy = memory_follows_;
         if (await_memory()) report.loaded_us = microseconds_between(frozen_since_, Clock::now());
@@ -152,6 +150,16 @@ class Departure : public Escort {
             context_.progress.warn(
                 "'" + request_.to.host +
                 "' could not be told to remove what came; the next move of this container there does");
+    }
+
+    /// Who was told of the beginning is told of the end.
+    void tell_end(const std::string& result) {
+        if (!std::exchange(was_told_, false)) return;
+        try {
+            run_hook(request_.hooks.after, {"after", target_.text(), request_.to.host, result}, nullptr);
+        } catch (const Error& error) {
+            warn(error.message());
+        }
     }
 
   private:
@@ -194,28 +202,6 @@ class Departure : public Escort {
             store::remove(context_.store.location(target_.runtime(), target_.container, move->checkpoint));
     }
 
-    /// Nothing but its files stays here.
-    void clear_away(const DumpReport& dumped) {
-        const store::ContainerLock lock = context_.store.lock(target_.runtime(), target_.container);
-        record(store::MoveState::left, "");
-        leave_network(dumped);
-        store::remove(context_.store.location(target_.runtime(), target_.container, dumped.checkpoint));
-        target_.adapter->remove(target_.container, runtime_details_);
-    }
-
-    /// A stop leaves a network that outlives its container closed to the peers of its connections. Here it would
-    /// answer them, and reset what goes on there.
-    void leave_network(const DumpReport& dumped) {
-        const auto is_kept = [](const Option& option) { return option.key == "tcp-established"; };
-        if (lasting_network_.empty() || std::none_of(dumped.options.begin(), dumped.options.end(), is_kept)) return;
-        const sys::UniqueFd network(::open(lasting_network_.c_str(), O_RDONLY | O_CLOEXEC));
-        if (network && lasting_network_ == kOwnNetwork)
-            unlock_network(network.get(), store::Folders{dumped.path}.logs() / "dump.log");
-        else if (network)
-            warn("the network namespace '" + lasting_network_.string() +
-                 "' stays closed here, so that it does not reset the connections that were moved: remove it");
-    }
-
     void warn(const std::string& text) {
         warnings_.push_back(text);
         context_.progress.warn(text);
@@ -245,38 +231,14 @@ class Departure : public Escort {
                   request_.to.host + "` looks without moving");
     }
 
-    void record(store::MoveState state, const std::string& checkpoint) {
-        store::write_move(context_.store, target_.runtime(), target_.container,
-                          {id_, state, request_.to.host, checkpoint, "", Json()});
-    }
-
     void arrived(int pid) {
         pid_ = pid;
         arrived_ = true;
         arrived_at_ = Clock::now();
     }
 
-    /// What the target says of this move over a new link; nothing where it can't be asked in time.
     std::optional<move::Settled> settle(std::chrono::seconds time) {
-        sys::Interrupts soon(Clock::now() + time);
-        for (;;) {
-            try {
-                move::Link link(request_.to, soon);
-                Frame frame;
-                frame.mutable_settle()->set_id(id_);
-                frame.mutable_settle()->set_runtime(target_.runtime());
-                frame.mutable_settle()->set_container(target_.container);
-                link.channel().send(frame, soon);
-                return link.channel().expect(Frame::kSettled, soon).settled();
-            } catch (const Error&) {
-                if (soon.pending()) return std::nullopt;
-            }
-            try {
-                soon.pause(kBetweenTries);
-            } catch (const Error&) {
-                return std::nullopt;
-            }
-        }
+        return ask_what_became(request_.to, id_, target_, time);
     }
 
     /// Whether "go" arrived. Returns where it did; else throws, with the target restored here or, where nobody knows,
@@ -289,17 +251,13 @@ class Departure : public Escort {
             throw lost_->kind(Kind::target_changed)
                 .context("'" + target_.text() + "' was ended here, and '" + request_.to.host +
                          "' does not say whether it runs there")
-                .hint("look there; where it does not run, `stasis restore " + target_.text() + " " + checkpoint +
-                      " --ignore-misfit moved` brings it back here");
+                .hint(
+                    "when it can be reached, the same command with --recover asks it, and brings it back here where "
+                    "it does not run there");
         if (answer->runs()) return arrived(answer->pid());
         store::forget_move(context_.store, target_.runtime(), target_.container);
-        RestoreRequest back;
-        back.target = target_.text();
-        back.name = checkpoint;
-        back.verify = false;
         try {
-            (void)restore(context_, back);
-            store::remove(context_.store.location(target_.runtime(), target_.container, checkpoint));
+            (void)come_back(context_, target_, checkpoint);
         } catch (Error& error) {
             throw error.kind(Kind::target_changed).context("it did not arrive, and can't be brought back here");
         }
@@ -314,12 +272,12 @@ class Departure : public Escort {
     MoveMode mode_ = MoveMode::stop_copy;
     std::optional<MemoryAhead> ahead_;
     Path rootfs_;
-    Json runtime_details_;
-    Path lasting_network_;
     timespec copy_began_{};
     std::vector<std::string> warnings_;
+    bool was_told_ = false;  ///< the hook
     bool accepted_ = false;  ///< something of it may be there
-    bool leaving_ = false;   ///< it is restored there, and the record here says so
+    store::MoveRecord move_;
+    bool leaving_ = false;  ///< it is restored there, and the record here says so
     bool arrived_ = false;
     bool memory_follows_ = false;  ///< after it has arrived
     std::optional<Error> lost_;    ///< why its arrival is not known
@@ -366,11 +324,17 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
         dumped = dump(context, stop);
     } catch (Error& error) {
         departure.call_off(error);
+        departure.tell_end("failed");
         throw;
     }
-    MoveReport report = departure.finish(*dumped);
-    report.total_us = microseconds_between(began, Clock::now());
-    return report;
+    try {
+        MoveReport report = departure.finish(*dumped);
+        report.total_us = microseconds_between(began, Clock::now());
+        return report;
+    } catch (const Error&) {
+        departure.tell_end("failed");
+        throw;
+    }
 }
 
 }  // namespace stasis::ops

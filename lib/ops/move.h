@@ -8,6 +8,7 @@
 #include "lib/move/link.h"
 #include "lib/ops/ahead.h"
 #include "lib/ops/examine.h"
+#include "lib/ops/hook.h"
 
 namespace stasis::ops {
 
@@ -46,6 +47,12 @@ struct MoveRequest {
     move::Destination to;
     MoveMode mode = MoveMode::automatic;
     std::chrono::milliseconds max_downtime{300};  ///< at which pre_copy aims
+    std::uint64_t bytes_per_second = 0;           ///< of what is sent while it runs; 0 for as many as the link takes
+    bool compress = false;                        ///< what goes over the link
+    /// The first runs just before it is frozen, the last when it runs there, or will not; of the other host's hooks,
+    /// see receive().
+    Hooks hooks;
+    bool keep_source = false;  ///< its stop state and what its runtime knows of it stay here
     Wishes wishes;
 };
 

@@ -16,8 +16,7 @@
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
 #include "lib/ops/fit.h"
-#include "lib/ops/restore.h"
-#include "lib/store/move_record.h"
+#include "lib/ops/move_end.h"
 
 namespace stasis::ops {
 namespace {
@@ -40,15 +39,6 @@ Path to_be_made(const Path& path) {
     Path made;
     for (Path at = path; !std::filesystem::exists(at); at = at.parent_path()) made = at;
     return made;
-}
-
-/// Everything of a move that did not come to its end: processes, images, files.
-void roll_back(const Context& context, const Target& target, const store::MoveRecord& move) {
-    target.adapter->remove(target.container, move.runtime_details);
-    const store::Location location = context.store.location(target.runtime(), target.container, move.checkpoint);
-    store::remove(location);
-    if (!move.made.empty()) sys::remove_tree(move.made);
-    store::forget_move(context.store, target.runtime(), target.container);
 }
 
 /// All that is in the way of a move to this host.
@@ -79,10 +69,11 @@ class Problems {
 /// One container that comes.
 class Arrival {
   public:
-    Arrival(Context& context, move::Channel& channel, const move::Offer& offer)
+    Arrival(Context& context, move::Channel& channel, const move::Offer& offer, const Hooks& hooks)
         : context_(context),
           channel_(channel),
           offer_(offer),
+          hooks_(hooks),
           draft_(store::parse_manifest(offer.manifest(), "the other host's offer")),
           target_(resolve(context, draft_.target())),
           lock_(context.store.lock(target_.runtime(), target_.container)) {}
@@ -91,18 +82,32 @@ class Arrival {
         clear_interrupted();
         partial_.emplace(
             store::Partial::begin(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint)));
-        bool begins = false;
         try {
-            begins = judge();
-            if (begins) take_over();
+            if (!offer_.only_check()) run_hook(hooks_.before, news("before", ""), &context_.interrupts);
+            if (judge())
+                take_over();
+            else
+                give_up();
         } catch (const Error&) {
             give_up();
             throw;
         }
-        if (!begins) give_up();
     }
 
   private:
+    HookNews news(const std::string& moment, const std::string& result) const {
+        return {moment, target_.text(), draft_.host_name, result};
+    }
+
+    void tell_end(const std::string& result) {
+        if (offer_.only_check() || std::exchange(was_told_, true)) return;
+        try {
+            run_hook(hooks_.after, news("after", result), nullptr);
+        } catch (const Error& error) {
+            context_.progress.warn(error.message());
+        }
+    }
+
     /// What a receiver that was killed has left.
     void clear_interrupted() {
         known_ = store::read_move(context_.store, target_.runtime(), target_.container);
@@ -301,6 +306,7 @@ class Arrival {
         runs.mutable_runs()->set_pid(pid);
         runs.mutable_runs()->set_memory_follows(lazy);
         tell(runs);
+        tell_end("moved");
     }
 
     /// A source whose link is lost asks again.
@@ -314,6 +320,11 @@ class Arrival {
     }
 
     void give_up() {
+        remove_all();
+        tell_end("failed");
+    }
+
+    void remove_all() {
         if (partial_ && !partial_->sealed()) sys::remove_tree(partial_->abandon().parent_path());
         if (!recorded_) return;
         roll_back(context_, target_, move_);
@@ -325,6 +336,8 @@ class Arrival {
     Context& context_;
     move::Channel& channel_;
     const move::Offer& offer_;
+    const Hooks& hooks_;
+    bool was_told_ = false;  ///< the hook, of the end
     store::Manifest draft_;
     Target target_;
     store::ContainerLock lock_;
@@ -382,13 +395,13 @@ void settle(Context& context, move::Channel& channel, const move::Settle& asked)
 
 }  // namespace
 
-void receive(Context& context, move::Channel& channel) {
+void receive(Context& context, move::Channel& channel, const Hooks& hooks) {
     try {
         (void)channel.greet(context.interrupts);
         require_root();
         const Frame asked = channel.receive(context.interrupts);
         if (asked.has_offer())
-            Arrival(context, channel, asked.offer()).run();
+            Arrival(context, channel, asked.offer(), hooks).run();
         else if (asked.has_settle())
             settle(context, channel, asked.settle());
         else

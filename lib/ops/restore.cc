@@ -154,9 +154,9 @@ class Restore {
             store::read_move(context_.store, target_.runtime(), target_.container);
         if (!move) return;
         if (move->state == store::MoveState::leaving)
-            found.misfits.push_back({MisfitKind::moved,
-                                     "its move to '" + move->peer + "' broke off at the last moment: it may run there",
-                                     "look there first; restore it here only where it does not"});
+            found.misfits.push_back(
+                {MisfitKind::moved, "its move to '" + move->peer + "' broke off at the last moment: it may run there",
+                 "`stasis move-to-host` with --recover asks it; restore it here only where it does not"});
         if (move->state == store::MoveState::left)
             found.warnings.push_back("it was moved to '" + move->peer + "', and may run there");
     }

@@ -12,6 +12,7 @@
 #include "lib/proc/orphans.h"
 #include "lib/runtime/oci.h"
 #include "lib/runtime/podman_network.h"
+#include "lib/runtime/podman_storage.h"
 #include "lib/runtime/runc_network.h"
 #include "lib/runtime/stdio.h"
 #include "lib/sys/child.h"
@@ -189,7 +190,7 @@ std::string PodmanAdapter::version() const {
 }
 
 bool PodmanAdapter::knows(const std::string& container) const {
-    if (!is_usable()) return false;
+    if (!is_usable() || !podman_may_know(container)) return false;
     sys::Command exists;
     exists.args = command({"container", "exists", container});
     return sys::run(exists).status.ok();

@@ -19,12 +19,6 @@ Path path_of(const Store& store, const std::string& runtime, const std::string& 
     return store.container_folder(runtime, container) / ".move.json";
 }
 
-std::string name_of(MoveState state) {
-    for (const auto& [value, name] : kNames)
-        if (value == state) return name;
-    return "";
-}
-
 MoveState state_from(const std::string& text) {
     for (const auto& [value, name] : kNames)
         if (text == name) return value;
@@ -32,6 +26,12 @@ MoveState state_from(const std::string& text) {
 }
 
 }  // namespace
+
+std::string to_string(MoveState state) {
+    for (const auto& [value, name] : kNames)
+        if (value == state) return name;
+    return "";
+}
 
 std::optional<MoveRecord> read_move(const Store& store, const std::string& runtime, const std::string& container) {
     const Path path = path_of(store, runtime, container);
@@ -49,7 +49,7 @@ std::optional<MoveRecord> read_move(const Store& store, const std::string& runti
 
 void write_move(const Store& store, const std::string& runtime, const std::string& container, const MoveRecord& move) {
     const Json json{{"id", move.id},
-                    {"state", name_of(move.state)},
+                    {"state", to_string(move.state)},
                     {"peer", move.peer},
                     {"checkpoint", move.checkpoint},
                     {"made", encode_path(move.made)},

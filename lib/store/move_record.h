@@ -26,6 +26,8 @@ struct MoveRecord {
     Json runtime_details;    ///< arriving: what the adapter needs to remove it
 };
 
+std::string to_string(MoveState state);
+
 /// Throws Kind::damaged where there is a record that can't be read.
 std::optional<MoveRecord> read_move(const Store& store, const std::string& runtime, const std::string& container);
 /// The container's folder must be there.

@@ -42,18 +42,6 @@ std::vector<std::string> folders_in(const Path& path) {
     return names;
 }
 
-/// Runtime and name of each container of the store. `only_runtime` or `only_container` empty means all.
-std::vector<std::pair<std::string, std::string>> containers_in(const Path& root, const std::string& only_runtime,
-                                                               const std::string& only_container) {
-    std::vector<std::pair<std::string, std::string>> found;
-    for (const std::string& runtime : folders_in(root)) {
-        if (!only_runtime.empty() && runtime != only_runtime) continue;
-        for (const std::string& container : folders_in(root / runtime))
-            if (only_container.empty() || container == only_container) found.emplace_back(runtime, container);
-    }
-    return found;
-}
-
 bool is_remains_of_failure(const std::string& name) {
     return name.starts_with("failed-") || name.ends_with(".partial");
 }
@@ -89,9 +77,20 @@ ContainerLock Store::lock(const std::string& runtime, const std::string& contain
     return {std::move(host), lock_or_throw(folder / "lock", target)};
 }
 
+std::vector<std::pair<std::string, std::string>> Store::containers(const std::string& only_runtime,
+                                                                   const std::string& only_container) const {
+    std::vector<std::pair<std::string, std::string>> found;
+    for (const std::string& runtime : folders_in(root_)) {
+        if (!only_runtime.empty() && runtime != only_runtime) continue;
+        for (const std::string& container : folders_in(root_ / runtime))
+            if (only_container.empty() || container == only_container) found.emplace_back(runtime, container);
+    }
+    return found;
+}
+
 std::vector<Entry> Store::list(const std::string& only_runtime, const std::string& only_container) const {
     std::vector<Entry> entries;
-    for (const auto& [runtime, container] : containers_in(root_, only_runtime, only_container))
+    for (const auto& [runtime, container] : containers(only_runtime, only_container))
         for (std::string name : sys::list_directory(root_ / runtime / container)) {
             if (name == "lock" || name.starts_with("failed-") || name.starts_with(".")) continue;
             if (name.ends_with(".partial")) name.resize(name.size() - std::string(".partial").size());
@@ -113,7 +112,7 @@ std::vector<Folders> Store::interrupted(const std::string& runtime, const std::s
 
 std::vector<Folders> Store::failures(const std::string& only_runtime, const std::string& only_container) const {
     std::vector<Folders> failures;
-    for (const auto& [runtime, container] : containers_in(root_, only_runtime, only_container))
+    for (const auto& [runtime, container] : containers(only_runtime, only_container))
         for (const std::string& name : folders_in(root_ / runtime / container))
             if (is_remains_of_failure(name)) failures.push_back({root_ / runtime / container / name});
     return failures;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/store/checkpoint.h"
@@ -45,6 +46,10 @@ class Store {
     /// Creates the store and the container's folder where they are missing, root's alone, and takes
     /// the container: in this store, and on this host whatever the store. Throws Kind::busy.
     ContainerLock lock(const std::string& runtime, const std::string& container) const;
+
+    /// Runtime and name of each container that has a folder. `runtime` or `container` empty means all.
+    std::vector<std::pair<std::string, std::string>> containers(const std::string& runtime,
+                                                                const std::string& container) const;
 
     /// Everything in the store, by runtime, container and time. `runtime` or `container` empty
     /// means all.

@@ -78,10 +78,11 @@ condition_bundle() { # NAME CONDITION: the container's id in $ID, its bundle in 
     bundle_capabilities "$BUNDLE" CAP_SYS_ADMIN CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_IPC_OWNER
 }
 
-try_container() { # NAME, of $ID
+try_container() { # NAME [PIDFILE [CHANGE...]], of $ID; CHANGE is a command that gets its pid
     local outcome=fails
     start_container "$ID" "$BUNDLE"
-    wait_for 10 "the condition $1" test -s "$BUNDLE/rootfs/data/pid"
+    wait_for 10 "the condition $1" test -s "${2:-$BUNDLE/rootfs/data/pid}"
+    [ $# -le 2 ] || "${@:3}" "$(container_pid "$ID")"
     look "runc:$ID"
     ! try "runc:$ID" container_runs "$ID" || outcome=works
     judge runc "$1" "$outcome"
@@ -99,13 +100,27 @@ mount_condition() { # NAME TYPE: with a file system that was mounted in the cont
     try_container "$1"
 }
 
-overlay_condition() { # NAME: with an overlay as root file system
-    condition_bundle "$1_overlay" "$1"
+overlay_condition() { # NAME [VOLUME]: with an overlay as root file system, and perhaps a volume at /data
+    local name=$1_overlay${2:+_$2}
+    condition_bundle "$name" "$1"
+    [ -z "${2:-}" ] || bundle_volume "$BUNDLE" "$BUNDLE/volume" /data
     mkdir "$BUNDLE"/{upper,work}
     mv "$BUNDLE/rootfs" "$BUNDLE/lower"
     mkdir "$BUNDLE/rootfs"
     mount -t overlay overlay -o "lowerdir=$BUNDLE/lower,upperdir=$BUNDLE/upper,workdir=$BUNDLE/work" "$BUNDLE/rootfs"
-    try_container "$1_overlay"
+    try_container "$name" "$BUNDLE/${2:-rootfs/data}/pid"
+    umount "$BUNDLE/rootfs"
+}
+
+bind_root() { nsenter --target "$1" --mount mount --bind / /mnt; }
+
+root_twice_condition() { # with a disk as root file system, which is bound a second time
+    condition_bundle root_twice nothing
+    mkdir -p "$BUNDLE/rootfs/mnt"
+    truncate -s 64M "$BUNDLE/disk"
+    mkfs.ext4 -q -d "$BUNDLE/rootfs" "$BUNDLE/disk"
+    mount -o loop "$BUNDLE/disk" "$BUNDLE/rootfs"
+    try_container root_twice "$BUNDLE/rootfs/data/pid" bind_root
     umount "$BUNDLE/rootfs"
 }
 
@@ -115,7 +130,11 @@ for name in io_uring unix_pair unix_half unix_outside tcp_outside tcp_both_ends 
     container_condition "$name"
 done
 for type in bpf hugetlbfs ramfs; do mount_condition "mount_$type" "$type"; done
-for name in watch_file fanotify; do overlay_condition "$name"; done
+root_twice_condition
+for name in watch_file watch_deleted fanotify; do
+    overlay_condition "$name"
+    overlay_condition "$name" volume
+done
 
 echo "conditions: $CONDITIONS, blocked: $BLOCKED, agreed: $AGREED, false alarms: $FALSE_ALARMS, missed: $MISSED; this machine can't make: ${ABSENT[*]:-}"
 check_eq "$FALSE_ALARMS $MISSED" "0 0" "false alarms and missed blockers"

@@ -7,6 +7,7 @@
 #include "lib/inspect/look.h"
 #include "lib/runtime/mounts.h"
 #include "lib/runtime/pid.h"
+#include "lib/runtime/podman_storage.h"
 #include "lib/runtime/stdio.h"
 #include "lib/sys/child.h"
 #include "tests/unit/catch.h"
@@ -169,6 +170,43 @@ TEST_CASE("a process is named by its pid alone") {
     REQUIRE(has("shell-job"));
     REQUIRE(has("cgroup-mode"));
     REQUIRE(adapter.restores_to_same_pids(description.details));
+}
+
+/// Has podman look for its containers as `configuration` says.
+class StorageConf {
+  public:
+    StorageConf(const TempDir& temp, const std::string& configuration) {
+        test::write(temp / "storage.conf", configuration);
+        (void)::setenv("CONTAINERS_STORAGE_CONF", (temp / "storage.conf").c_str(), 1);
+    }
+    StorageConf(const StorageConf&) = delete;
+    StorageConf& operator=(const StorageConf&) = delete;
+    ~StorageConf() { (void)::unsetenv("CONTAINERS_STORAGE_CONF"); }
+};
+
+TEST_CASE("podman is asked for what its storage may list") {
+    const TempDir temp;
+    const StorageConf configuration(temp, "# graphroot = \"/nowhere\"\n[storage]\ngraphroot = '" +
+                                              (temp / "root").string() + "'\n  runroot = \"" + (temp / "run").string() +
+                                              "\"\n");
+    CHECK_FALSE(podman_may_know("web1"));
+    test::write(temp / "root/overlay-containers/containers.json", R"([{"id":"abc123","names":["web1"]}])");
+    test::write(temp / "run/vfs-containers/volatile-containers.json", R"([{"id":"ffee","names":["web2"]}])");
+    for (const char* known : {"web1", "web2", "abc123", "abc", "ffee"}) CHECK(podman_may_know(known));
+    for (const char* unknown : {"web3", "eb1", "bc123"}) CHECK_FALSE(podman_may_know(unknown));
+}
+
+TEST_CASE("podman is asked where its storage can't be found") {
+    const TempDir temp;
+    const std::string runroot = "runroot = \"" + (temp / "run").string() + "\"\n";
+    for (const char* odd : {"graphroot = \"$HOME/root\"\n", "graphroot=\"/root\"\n", "graphroot = \"relative\"\n"}) {
+        const StorageConf configuration(temp, odd + runroot);
+        INFO(odd);
+        CHECK(podman_may_know("web1"));
+    }
+    const StorageConf missing(temp, runroot);
+    std::filesystem::remove(temp / "storage.conf");
+    CHECK(podman_may_know("web1"));
 }
 
 }  // namespace

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "cmd/command.h"
+#include "lib/move/link.h"
+#include "lib/ops/examine.h"
+
+namespace stasis {
+
+struct CheckOptions {
+    std::string target;
+    std::string kernel;  ///< of --for-kernel
+    move::Destination to;  ///< also whether it can be moved there; none without a host
+    ops::Wishes wishes;
+    bool stop = false;
+    bool explain = false;
+};
+
+/// `stasis check TARGET`, and `move-to-host --dry-run`: prints what is in the way; returns the exit code.
+int check_target(const Globals& globals, CheckOptions& options);
+
+}  // namespace stasis
