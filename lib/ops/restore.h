@@ -14,6 +14,8 @@ struct RestoreRequest {
     std::optional<Path> directory;
     bool replace = false;  ///< kill what runs, once everything is verified
     bool verify = true;
+    /// A bare tree gets its pids back in a pid namespace of its own; others have one of their own already.
+    bool new_pid_namespace = false;
     bool recreate_network = false;  ///< make its network namespace again, where it was made by path and is gone
     bool lazy = false;              ///< run first, memory follows; where the host can't, all at once with a warning
     std::optional<Path> console_socket;

@@ -110,7 +110,7 @@ on_a_machine() {
     for try in 1 2 3; do
         "$run" "$@"
         machine_failed || return 0
-        echo "the machine failed in step $2, try $try: $(grep -m 1 'Kernel panic' "$CONSOLE" || tail -n 3 "$CONSOLE")"
+        echo "the machine failed in step $2, try $try: $(grep -m 1 -B 30 'Kernel panic' "$CONSOLE" || tail -n 3 "$CONSOLE")"
         mv "$WORK/root.before" "$WORK/root.img"
         cp --sparse=always --reflink=auto "$WORK/root.img" "$WORK/root.before"
     done
