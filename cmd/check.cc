@@ -11,6 +11,7 @@
 #include "cmd/output.h"
 #include "lib/ops/check.h"
 #include "lib/ops/host_check.h"
+#include "lib/ops/kernel_check.h"
 
 namespace stasis {
 namespace {
@@ -97,6 +98,37 @@ void print_other_host(const std::string& host, const ops::HostCheck& check) {
     for (const std::string& warning : check.warnings) print_text(fmt::format("  warning: {}\n", warning));
 }
 
+Json to_json(const ops::KernelCheck& check) {
+    Json problems = Json::array();
+    for (const ops::KernelCheck::Problem& problem : check.problems)
+        problems.push_back({{"what", problem.what}, {"remedy", problem.remedy}, {"targets", problem.targets}});
+    return {{"kernel", check.kernel}, {"config", check.config}, {"criu", check.criu},        {"targets", check.targets},
+            {"ok", problems.empty()}, {"problems", problems},   {"warnings", check.warnings}};
+}
+
+void print_kernel_check(const ops::KernelCheck& check) {
+    const std::string what =
+        check.targets.empty() ? "nothing runs now, and" : fmt::format("{}:", fmt::join(check.targets, ", "));
+    print_text(fmt::format("{} with CRIU {} {}\n", what, check.criu,
+                           check.problems.empty() ? "nothing is known that is in the way under Linux " + check.kernel
+                                                  : "this is in the way under Linux " + check.kernel + ":"));
+    for (const ops::KernelCheck::Problem& problem : check.problems)
+        print_text(fmt::format("  {}{}\n{}", problem.what,
+                               problem.targets.empty() ? "" : fmt::format(" ({})", fmt::join(problem.targets, ", ")),
+                               problem.remedy.empty() ? "" : fmt::format("    → {}\n", problem.remedy)));
+    for (const std::string& warning : check.warnings) print_text(fmt::format("  warning: {}\n", warning));
+}
+
+int check_for_kernel(const Globals& globals, const std::string& kernel, const std::string& target) {
+    Session session(globals);
+    const ops::KernelCheck check = ops::check_for_kernel(session.context(), kernel, target);
+    if (globals.json)
+        print_json(to_json(check));
+    else
+        print_kernel_check(check);
+    return check.problems.empty() ? kOk : kFailed;
+}
+
 }  // namespace
 
 int check_target(const Globals& globals, CheckOptions& options) {
@@ -133,9 +165,15 @@ void add_check(CLI::App& parent, const Globals& globals, Run& run) {
     command.add_flag("--explain", options->explain, "Print each CRIU option that would be chosen, and why");
     CLI::Option& host = *command.add_option("--host", options->to.host, "Can it be moved there? As move-to-host looks")
                              ->type_name("[USER@]HOST");
+    command
+        .add_option("--for-kernel", options->kernel,
+                    "Will it, or all that runs, come back under this kernel? A version, a package or a configuration")
+        ->type_name("KERNEL")
+        ->excludes(&host);
     for (CLI::Option* how : add_destination(command, options->to)) how->needs(&host);
     command.callback([&globals, &run, options] {
         run = [&globals, options] {
+            if (!options->kernel.empty()) return check_for_kernel(globals, options->kernel, options->target);
             if (!options->target.empty()) return check_target(globals, *options);
             if (!options->to.host.empty()) throw Error(Kind::usage, "--host needs a TARGET: what is to be moved there");
             return check_host(globals);

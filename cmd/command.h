@@ -56,6 +56,7 @@ void add_selftest_target(CLI::App& parent, const Globals& globals, Run& run);
 void add_prepare_network(CLI::App& parent, const Globals& globals, Run& run);
 /// See lib/runtime/podman.h.
 void add_run_conmon(CLI::App& parent, const Globals& globals, Run& run);
+void add_in_new_pids(CLI::App& parent, const Globals& globals, Run& run);
 void add_run_with_config(CLI::App& parent, const Globals& globals, Run& run);
 
 /// The part of an operation's surroundings that outlives it.

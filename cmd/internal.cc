@@ -4,10 +4,12 @@
 #include "cmd/command.h"
 #include "cmd/exit_code.h"
 #include "cmd/hook_options.h"
+#include "cmd/output.h"
 #include "lib/move/channel.h"
 #include "lib/move/tree.h"
 #include "lib/ops/receive.h"
 #include "lib/ops/selftest.h"
+#include "lib/proc/pid_namespace.h"
 #include "lib/runtime/podman.h"
 #include "lib/runtime/runc_network.h"
 
@@ -69,6 +71,17 @@ void add_prepare_network(CLI::App& parent, const Globals&, Run& run) {
         run = []() -> int {
             runtime::prepare_network();
             return kOk;
+        };
+    });
+}
+
+void add_in_new_pids(CLI::App& parent, const Globals&, Run& run) {
+    const auto words = std::make_shared<std::vector<std::string>>();
+    CLI::App& command = add_hidden(parent, "in-new-pids");
+    command.add_option("COMMAND", *words)->required();
+    command.callback([&run, words] {
+        run = [words]() -> int {
+            return proc::run_in_pid_namespace(*words, [](pid_t init) { print_text(std::to_string(init)); });
         };
     });
 }

@@ -17,7 +17,7 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 20> kCommands{{
+constexpr std::array<Command, 21> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
@@ -36,6 +36,7 @@ constexpr std::array<Command, 20> kCommands{{
     {"rsync-transport", add_rsync_transport},
     {"selftest-target", add_selftest_target},
     {"prepare-network", add_prepare_network},
+    {"in-new-pids", add_in_new_pids},
     {"run-with-config", add_run_with_config},
     {"run-conmon", add_run_conmon},
 }};

@@ -24,6 +24,7 @@ int restore_one(const Globals& globals, const ops::RestoreRequest& request) {
                     {"checkpoint", report.checkpoint},
                     {"path", report.path.string()},
                     {"pid", report.pid},
+                    {"recreated_network", report.recreated_network},
                     {"lazy", report.lazy},
                     {"running_us", report.running_us},
                     {"total_us", report.total_us},
@@ -59,7 +60,13 @@ void add_restore(CLI::App& parent, const Globals& globals, Run& run) {
     command.add_option("--dir", request.directory, "Restore the checkpoint that lies in this directory")
         ->type_name("DIR");
     command.add_flag("--replace", request.replace, "Kill the target if it runs, once the checkpoint is verified");
-    command.add_flag("--lazy", request.lazy, "Let the target run at once; its memory follows");
+    CLI::Option* lazy = command.add_flag("--lazy", request.lazy, "Let the target run at once; its memory follows");
+    command
+        .add_flag("--new-pid-namespace", request.new_pid_namespace,
+                  "Give a process tree its pids back in a pid namespace of its own")
+        ->excludes(lazy);
+    command.add_flag("--recreate-network", request.recreate_network,
+                     "Make its network namespace again, if it was made by path and is gone (after a reboot)");
     command.add_flag("!--no-verify", request.verify, "Do not read the whole checkpoint to verify it first");
     command
         .add_option("--console-socket", request.console_socket,

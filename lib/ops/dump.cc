@@ -16,6 +16,7 @@
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
 #include "lib/ops/fit.h"
+#include "lib/ops/record_network.h"
 #include "lib/ops/settle.h"
 #include "lib/pages/receiver.h"
 #include "lib/proc/memory.h"
@@ -136,6 +137,18 @@ class Dump {
         manifest_.checkpoint = location.name;
         manifest_.kind = kind_name(request_.kind);
         manifest_.restored_with_all = request_.restored_with_all;
+        record_lasting_network(found.described.lasting_network);
+    }
+
+    /// For restore --recreate-network; without it there is nothing that a restore on this boot would miss.
+    void record_lasting_network(const Path& network) {
+        if (!is_network_by_path(network)) return;
+        try {
+            manifest_.network = record_network(network);
+        } catch (const Error& error) {
+            context_.progress.warn("restore --recreate-network will not work: what is in '" + network.string() +
+                                   "' can't be recorded (" + error.message() + ")");
+        }
     }
 
     /// The copy of the files begins, while CRIU gets ready.

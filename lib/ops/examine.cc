@@ -47,8 +47,9 @@ void find_store_inside(const runtime::Description& described, const Path& folder
 
 void find_known_trouble(const criu::Binary& criu, bool with_sockets, inspect::Blockers& found) {
     const std::string kernel = this_host().kernel;
-    for (const std::string& trouble : criu::known_trouble(criu.version, kernel, with_sockets))
-        found.push_back({"criu-too-old", fmt::format("CRIU {} on Linux {} {}", criu.version.text(), kernel, trouble),
+    for (const criu::KnownTrouble& trouble : criu::known_trouble(criu.version, kernel, {with_sockets, false}))
+        found.push_back({"criu-too-old",
+                         fmt::format("CRIU {} on Linux {} {}", criu.version.text(), kernel, trouble.what),
                          "install a newer CRIU: scripts/setup does, beside the system's"});
 }
 

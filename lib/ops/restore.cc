@@ -16,6 +16,9 @@
 #include "lib/ops/lazy_load.h"
 #include "lib/ops/network_lock.h"
 #include "lib/ops/plain_images.h"
+#include "lib/ops/record_network.h"
+#include "lib/ops/recreate_network.h"
+#include "lib/ops/restore_new_pids.h"
 #include "lib/proc/orphans.h"
 #include "lib/store/move_record.h"
 
@@ -55,14 +58,20 @@ class Restore {
         criu_ = criu::find_binary(context_.interrupts);
         make_plan();
 
-        const bool running = is_there(target_.adapter->status(target_.container));
+        const bool has_stranger = has_host_pids() && !target_.adapter->obstacles(plan_).empty();
+        const bool running =
+            is_there(target_.adapter->status(target_.container)) && !(has_stranger && request_.new_pid_namespace);
         if (running && !request_.replace)
-            throw Error(Kind::busy, "'" + target_.text() + "' is running")
-                .hint("stop it first, or replace it by the checkpoint with --replace");
+            throw Error(Kind::busy, "'" + target_.text() + "' is running" +
+                                        (has_stranger ? ", but not what this is a checkpoint of" : ""))
+                .hint(has_stranger ? "restore it with --new-pid-namespace, or end that process"
+                                   : "stop it first, or replace it by the checkpoint with --replace");
         if (request_.verify) {
             context_.progress.step("verifying " + choice_.location.path().string());
             verify_or_throw(context_, choice_);
         }
+        if (request_.recreate_network && is_network_by_path(choice_.manifest.lasting_network))
+            network_.emplace(choice_.manifest, context_.progress);
         refuse_misfit();
         const PlainImages images(target_, choice_.location, context_.interrupts);
         plan_.images = images.path();
@@ -82,6 +91,7 @@ class Restore {
                     choice_.manifest.checkpoint,
                     choice_.location.path(),
                     pid,
+                    network_ && network_->made(),
                     plan_.lazy,
                     running_us_,
                     microseconds_between(began_, Clock::now()),
@@ -128,7 +138,12 @@ class Restore {
         Fit found = fit(target_, choice_.manifest, plan_, criu_.version);
         compare_moves(found);
         std::vector<std::string> problems;
+        bool pids_are_taken = false;
         for (const Misfit& misfit : found.misfits) {
+            const bool of_pids =
+                has_host_pids() && (misfit.kind == MisfitKind::pids || misfit.kind == MisfitKind::runtime);
+            if (of_pids && request_.new_pid_namespace) continue;
+            pids_are_taken = pids_are_taken || of_pids;
             const std::string line = misfit.what + (misfit.remedy.empty() ? "" : " (" + misfit.remedy + ")");
             (is_ignored(misfit.kind) ? warnings_ : problems).push_back(line);
         }
@@ -136,7 +151,11 @@ class Restore {
             throw Error(Kind::damaged, "the checkpoint '" + choice_.manifest.checkpoint + "' of '" +
                                            choice_.manifest.target() + "' does not fit; nothing was touched")
                 .details(problems)
-                .hint("put right what is listed, then restore again");
+                .hint(pids_are_taken ? "put right what is listed, then restore again; --new-pid-namespace gives it its "
+                                       "pids in a namespace of its own"
+                      : lacks_network() ? "put right what is listed, then restore again; --recreate-network makes the "
+                                          "network namespace again as it was"
+                                        : "put right what is listed, then restore again");
         warnings_.insert(warnings_.end(), found.warnings.begin(), found.warnings.end());
         for (const std::string& warning : warnings_) context_.progress.warn(warning);
     }
@@ -152,6 +171,25 @@ class Restore {
                  "`stasis move-to-host` with --recover asks it; restore it here only where it does not"});
         if (move->state == store::MoveState::left)
             found.warnings.push_back("it was moved to '" + move->peer + "', and may run there");
+    }
+
+    /// A bare tree, which wants the very pids of the host that it had.
+    bool has_host_pids() const { return target_.adapter->restores_to_same_pids(plan_.details); }
+
+    /// Is a network namespace gone that could be made again?
+    bool lacks_network() const {
+        return !choice_.manifest.network.empty() && !std::filesystem::exists(choice_.manifest.lasting_network);
+    }
+
+    /// It runs: that its network stays cut off does not make the restore a failure.
+    void connect_network() {
+        if (!network_) return;
+        try {
+            network_->connect();
+        } catch (const Error& error) {
+            warnings_.push_back("its network can't be connected to the host's: " + error.message());
+            context_.progress.warn(warnings_.back());
+        }
     }
 
     bool is_ignored(MisfitKind kind) const {
@@ -198,6 +236,7 @@ class Restore {
         const std::unique_ptr<LazyLoad> load = request_.lazy ? prepare_lazy_load(lock_fd) : nullptr;
         context_.progress.step("restoring the processes");
         const int pid = restore_processes(load.get());
+        connect_network();
         running_us_ = microseconds_between(began_, Clock::now());
         request_.restored(pid, plan_.lazy);
         if (load) load->finish(context_);
@@ -237,7 +276,14 @@ class Restore {
     }
 
     int restore_tree() {
-        if (target_.adapter->restores_to_same_pids(plan_.details)) wait_for_pids();
+        if (has_host_pids() && request_.new_pid_namespace) {
+            warnings_.emplace_back(
+                "it has its old pids in a pid namespace of its own, with a mount namespace for its /proc: it can't be "
+                "dumped again");
+            context_.progress.warn(warnings_.back());
+            return restore_into_new_pids(criu_, choice_.manifest, plan_, context_.interrupts);
+        }
+        if (has_host_pids()) wait_for_pids();
         const sys::UniqueFd images = sys::open_path(plan_.images, O_RDONLY | O_DIRECTORY);
         const sys::UniqueFd logs = sys::open_path(plan_.logs, O_RDONLY | O_DIRECTORY);
         criu::rpc::Options options;
@@ -270,6 +316,7 @@ class Restore {
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;
+    std::optional<RecreatedNetwork> network_;
     long long running_us_ = 0;
     std::vector<std::string> warnings_;
 };

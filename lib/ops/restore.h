@@ -14,7 +14,10 @@ struct RestoreRequest {
     std::optional<Path> directory;
     bool replace = false;  ///< kill what runs, once everything is verified
     bool verify = true;
-    bool lazy = false;  ///< run first, memory follows; where the host can't, all at once with a warning
+    /// A bare tree gets its pids back in a pid namespace of its own; others have one of their own already.
+    bool new_pid_namespace = false;
+    bool recreate_network = false;  ///< make its network namespace again, where it was made by path and is gone
+    bool lazy = false;              ///< run first, memory follows; where the host can't, all at once with a warning
     std::optional<Path> console_socket;
     std::vector<std::string> ignored_misfits;  ///< of ignorable_misfits(), or "all"
     /// Leave it stopped before its first instruction (runtime::RestorePlan::hold).
@@ -30,6 +33,7 @@ struct RestoreReport {
     std::string checkpoint;
     Path path;
     int pid = 0;
+    bool recreated_network = false;
     bool lazy = false;         ///< was it?
     long long running_us = 0;  ///< from the start of the command until the target ran
     long long total_us = 0;    ///< until all its memory was in

@@ -59,6 +59,7 @@ Json to_json(const Manifest& m) {
     json["parent"] = m.parent;
     json["runtime_details"] = m.runtime_details;
     json["lasting_network"] = encode_path(m.lasting_network);
+    if (!m.network.empty()) json["network"] = network_to_json(m.network);
     json["restored_with_all"] = m.restored_with_all;
     json["order"] = m.order;
     json["tasks"] = Json::array();
@@ -100,6 +101,7 @@ Manifest from_json(const Json& json) {
     m.parent = json.value("parent", "");
     m.runtime_details = json.at("runtime_details");
     m.lasting_network = decode_path(json.at("lasting_network"));
+    if (json.contains("network")) m.network = network_from_json(json.at("network"));
     for (const Json& task : json.at("tasks")) m.tasks.push_back({task.at("pid"), decode_path(task.at("command"))});
     m.restored_with_all = json.value("restored_with_all", false);
     m.order = json.value("order", "");

@@ -9,6 +9,7 @@
 #include "lib/base/file_record.h"
 #include "lib/base/json.h"
 #include "lib/base/option.h"
+#include "lib/store/network_record.h"
 #include "lib/sys/file.h"
 
 namespace stasis::store {
@@ -67,6 +68,7 @@ struct Manifest {
     Json runtime_details;  ///< what the runtime's adapter needs to restore; only it reads them
     std::vector<Task> tasks;
     std::string lasting_network;     ///< a network namespace that outlives the target: a stop leaves it locked
+    NetworkRecord network;           ///< what was in it, where it was made by path
     bool restored_with_all = false;  ///< stopped with all others, to come back with them
     std::string order;               ///< its place among them, as the container says it
     Expectations expected;

@@ -98,17 +98,46 @@ guest_lines() { tr -d '\r' <"$CONSOLE" | sed -n "s/.*$MARK //p"; }
 
 wait_for_off() { wait_for "$BOOT_SECONDS" "the guest powers off ($*)" guest_is_off; }
 
-# boot KERNEL STEP [INIT]: from power on to power off; fails unless the step said that it went well. QEMU ends with 0
-# after a panic, too. A guest that did not come as far as its step is the emulator's failure, and gets one more try.
+# The emulator's failure, and nobody else's: the kernel panicked (QEMU ends with 0 then, too), or never came to the step.
+machine_failed() { grep -q 'Kernel panic' "$CONSOLE" || ! grep -q "$MARK runs" "$CONSOLE"; }
+
+# on_a_machine FUNCTION KERNEL STEP [INIT]: runs a FUNCTION that powers a guest on and sees it go off. Where the machine
+# failed, it is given up with all that it wrote, and the same disk boots again: up to three times.
+on_a_machine() {
+    local run=$1 try
+    shift
+    cp --sparse=always --reflink=auto "$WORK/root.img" "$WORK/root.before"
+    for try in 1 2 3; do
+        "$run" "$@"
+        machine_failed || return 0
+        echo "the machine failed in step $2, try $try: $(grep -m 1 -B 30 'Kernel panic' "$CONSOLE" || tail -n 3 "$CONSOLE")"
+        mv "$WORK/root.before" "$WORK/root.img"
+        cp --sparse=always --reflink=auto "$WORK/root.img" "$WORK/root.before"
+    done
+    fail "step $2 under kernel '$1': the machine failed in each try"
+}
+
+until_off() { power_on "$@" && wait_for_off "$@"; }
+
+# boot KERNEL STEP [INIT]: from power on to power off; fails unless the step said that it went well.
 boot() {
-    power_on "$@"
-    wait_for_off "$@"
-    if ! grep -q "$MARK runs" "$CONSOLE"; then
-        echo "step $2 was never reached, once more: $(tail -n 3 "$CONSOLE")"
-        power_on "$@"
-        wait_for_off "$@"
-    fi
+    on_a_machine until_off "$@"
     said 'ended 0' || fail "step $2 under kernel '$1': $(tail -n 60 "$CONSOLE")"
+    guest_lines
+}
+
+said_or_is_off() { said "$1" || guest_is_off; }
+until_cut() {
+    power_on "$@"
+    wait_for "$BOOT_SECONDS" "the step's word ($*)" said_or_is_off cut
+    guest_is_off || kill -KILL "$GUEST"
+    wait_for_off "$@"
+}
+
+# pull_the_plug KERNEL STEP: as boot, but the power goes where the step says so, with all that the guest had not written
+pull_the_plug() {
+    on_a_machine until_cut "$@"
+    said cut || fail "step $2 under kernel '$1': $(tail -n 60 "$CONSOLE")"
     guest_lines
 }
 

@@ -73,6 +73,12 @@ bundle_set "$WORK/web.bundle" 'c["annotations"] = {"org.stasis.order": "-10"}'
 bundle_set "$WORK/db.bundle" 'c["annotations"] = {"org.stasis.order": "10"}'
 for name in web db cache; do start "$name"; done
 
+echo "== another kernel: all of them are looked at, and what they use of it"
+printf '# Linux/x86 6.12.1 Kernel Configuration\nCONFIG_CHECKPOINT_RESTORE=y\n' >"$WORK/config"
+expect_exit 1 stasis check --for-kernel "$WORK/config"
+says "built without CONFIG_PID_NS, which its pid namespace needs (runc:${ID[cache]}, runc:${ID[db]}, runc:${ID[web]})"
+says_not CONFIG_TUN
+
 echo "== all, in the order that they bear, and back after a reboot"
 remember web db cache
 expect_exit 0 stasis --json stateful-stop --all --jobs 2

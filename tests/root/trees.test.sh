@@ -66,7 +66,30 @@ if [ "$OTHER" = "$TREE" ]; then
     expect_exit 5 stasis restore "pid:$TREE"
     expect_exit 6 stasis restore "pid:$TREE" --replace
     grep -q 'another program' <<<"$ERR" || fail "the stranger is not named: $ERR"
+    grep -q -- '--new-pid-namespace' <<<"$ERR" || fail "the remedy is not named: $ERR"
     kill -0 "$OTHER" || fail "a stranger was killed"
+
+    echo "== in a pid namespace of its own it gets them all the same"
+    image=$(find "$STASIS_STORE/pid/$TREE" -path '*/stop-*' -name "core-$TREE.img" | sort | tail -n 1)
+    cp -a "$image" "$WORK/image"
+    truncate -s 20 "$image"
+    expect_exit 1 stasis restore "pid:$TREE" --new-pid-namespace --no-verify
+    [ -z "$(run_processes stasis)" ] || fail "a failed restore has left its namespace"
+    mv "$WORK/image" "$image"
+    AT=$(count)
+    expect_exit 0 stasis --json restore "pid:$TREE" --new-pid-namespace
+    ROOT=$("$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["pid"])' <<<"$OUT")
+    track_pid "$ROOT"
+    grep -q "it can't be dumped again" <<<"$OUT" || fail "no warning: $OUT"
+    INIT=$(ps -o ppid= -p "$ROOT" | tr -d ' ')
+    track_pid "$INIT"
+    check_eq "$(sed -n 's/^NSpid:\t[0-9]*\t//p' "/proc/$ROOT/status")" "$TREE" "its own pid"
+    wait_for 10 "the tree goes on" counts_beyond "$AT"
+    nsenter -t "$ROOT" -m test -e "/proc/$TREE/stat" || fail "its /proc is another namespace's"
+    kill -0 "$OTHER" || fail "the stranger was killed"
+    # The namespace ends with its processes.
+    for pid in "$ROOT" $(ps -o pid= --ppid "$ROOT"); do kill -KILL "$pid" || true; done
+    wait_for 10 "the end of the namespace" eval '[ ! -e "/proc/$INIT" ]'
 fi
 kill "$OTHER"
 

@@ -177,12 +177,13 @@ TEST_CASE("an option of CRIU that a user gives goes before the chosen one") {
 }
 
 TEST_CASE("what a CRIU can't do on a kernel is known") {
-    REQUIRE(criu::known_trouble({3, 17, 1}, "6.18.0", true).size() == 2);
-    REQUIRE(criu::known_trouble({3, 17, 1}, "6.1.0-44-amd64", true).empty());
-    REQUIRE(criu::known_trouble({4, 1, 1}, "6.18.0", true).size() == 1);
-    REQUIRE(criu::known_trouble({4, 1, 1}, "6.18.0", false).empty());
-    REQUIRE(criu::known_trouble({4, 1, 1}, "6.12.3", true).empty());
-    REQUIRE(criu::known_trouble({4, 2, 1}, "7.2.0", true).empty());
+    REQUIRE(criu::known_trouble({3, 17, 1}, "6.18.0", {true, true}).size() == 2);
+    REQUIRE(criu::known_trouble({3, 17, 1}, "6.1.0-44-amd64", {true, true}).empty());
+    REQUIRE(criu::known_trouble({4, 1, 1}, "6.18.0", {true, true}).size() == 1);
+    REQUIRE(criu::known_trouble({4, 1, 1}, "6.18.0", {false, true}).empty());
+    REQUIRE(criu::known_trouble({4, 1, 1}, "6.12.3", {true, true}).empty());
+    REQUIRE(criu::known_trouble({4, 2, 1}, "7.2.0", {true, true}).empty());
+    REQUIRE(criu::known_trouble({4, 2, 0}, "7.1.0", {}).front().fixed_in == criu::Version{4, 2, 1});
 }
 
 }  // namespace

@@ -40,6 +40,19 @@ Manifest sample() {
     m.expected.profiles = {"profile " + kOddBytes};
     m.tasks = {{7, kOddBytes}, {8, "sh"}};
     m.lasting_network = "/run/netns/" + kOddBytes;
+    m.network.inside = {{"eth0",
+                         "veth",
+                         "02:00:00:00:00:01",
+                         2,
+                         1450,
+                         true,
+                         {"10.0.0.2/24 scope global"},
+                         {"default via 10.0.0.1 dev eth0"},
+                         "",
+                         ""}};
+    m.network.outside = {{"br" + kOddBytes, "bridge", "02:00:00:00:00:02", 3, 1500, true, {}, {}, "", ""},
+                         {"veth1", "veth", "02:00:00:00:00:03", 4, 1450, false, {}, {}, "eth0", "br" + kOddBytes}};
+    m.network.lost = {"the device '" + kOddBytes + "'"};
     m.rootfs = {"overlay", "/merged/" + kOddBytes, "/upper", "lowerdir=/a:/b,upperdir=/c", "earlier"};
     m.volumes = {{"/data/" + kOddBytes, "/mnt/" + kOddBytes, "0"}};
     m.freeze_us = 123456;

@@ -107,7 +107,7 @@ step_unit_up() {
     for id in "${CONTAINERS[@]}"; do goes_on "$id"; done
     # What comes after the step is no part of it.
     systemctl disable stasis-host.service
-    systemctl --no-block poweroff -ff
+    systemctl --no-block poweroff
 }
 
 # --- with a power cut ---
