@@ -47,6 +47,22 @@ std::string console_of(pid_t init) {
     return "";
 }
 
+/// Where the terminals of lxc.tty.max are mounted. Their masters are the monitor's, and end with it.
+std::vector<std::string> terminals_of(pid_t init) {
+    std::vector<std::string> result;
+    for (const proc::Mount& mount : proc::mounts(init))
+        if (mount.mount_point.starts_with("/dev/") && Path(mount.mount_point).filename().string().starts_with("tty"))
+            result.push_back(mount.mount_point);
+    return result;
+}
+
+/// Lines of a CRIU configuration: what is mounted in the terminals' places.
+std::string terminal_configuration(const Json& terminals) {
+    std::string text;
+    for (const std::string terminal : terminals) text += "external mnt[" + terminal + "]:/dev/null\n";
+    return text;
+}
+
 /// Where its cgroups begin; LXC gives a container another name than before where that one is taken.
 std::string cgroup_of(pid_t init) {
     for (const proc::CgroupMembership& group : proc::cgroups(init))
@@ -198,9 +214,14 @@ Description LxcAdapter::describe(const std::string& container) const {
         description.options.push_back({"external", console, "LXC gives it a new console"});
         description.image_files = {{kConsoleFile, console}};
     }
+    const std::vector<std::string> terminals = terminals_of(first->id.pid);
+    for (const std::string& terminal : terminals)
+        description.options.push_back(
+            {"external", "mnt[" + terminal + "]:" + terminal, "its other end is with LXC's monitor"});
     description.options.push_back({"external", "mnt[]", "CRIU finds what else is mounted from the host, as for LXC"});
     description.runtime_files = {{"config", sys::read_file(folder() / container / "config")}};
-    description.details = {{"rootfs", description.rootfs.string()}, {"freezer", description.freezer.string()}};
+    description.details = {
+        {"rootfs", description.rootfs.string()}, {"terminals", terminals}, {"freezer", description.freezer.string()}};
     return description;
 }
 
@@ -226,11 +247,22 @@ proc::Identity LxcAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
     const Path freezer = plan.details.at("freezer").get<std::string>();
     end_remains(freezer);
     const Path configuration = plan.logs / (plan.log_name + ".conf");
-    sys::write_file_atomically(configuration, plan.criu_configuration + (plan.hold ? "leave-stopped\n" : ""), 0600);
+    sys::write_file_atomically(configuration,
+                               plan.criu_configuration + terminal_configuration(plan.details.at("terminals")) +
+                                   (plan.hold ? "leave-stopped\n" : ""),
+                               0600);
+
+    // liblxc takes a console from the container's own devpts, where it has one (lxc.pty.max), and then does not hand
+    // it to CRIU (5.0.2); the devpts itself and its size are in the images.
+    const Path settings = plan.logs / (plan.log_name + ".lxc");
+    sys::write_file_atomically(
+        settings,
+        "lxc.include = " + (folder() / plan.name / "config").string() + "\nlxc.pty.max = 0\nlxc.tty.max = 0\n", 0600);
 
     sys::Command restore;
     restore.args = command("lxc-checkpoint", plan.name);
-    restore.args.insert(restore.args.end(), {"--restore", "--daemon", "--verbose", "--checkpoint-dir", plan.images});
+    restore.args.insert(restore.args.end(),
+                        {"--restore", "--daemon", "--verbose", "--checkpoint-dir", plan.images, "--rcfile", settings});
     const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
     restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
                        "CRIU_CONFIG_FILE=" + configuration.string()};

@@ -61,6 +61,20 @@ cycle
 [[ $(readlink "/proc/$(lxc info --no-humanize --pid)/fd/3") == /dev/* ]] || fail "the console is not open"
 lxc stop --kill
 
+echo "== terminals, and a folder of the host"
+mkdir "$WORK/shared"
+new_container ttys ": >/shared/file; exec 4</shared/file; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64" \
+    "lxc.mount.entry = $WORK/shared shared none bind,create=dir 0 0" \
+    "lxc.mount.entry = /usr/share usr/share none ro,bind,create=dir 0 0"
+cycle
+
+echo "== all of LXC's"
+stasis stateful-stop --all --runtime lxc >/dev/null
+check_eq "$(lxc_state)" STOPPED "after the stop of all"
+stasis restore --all --runtime lxc >/dev/null
+check_alive "after the restore of all"
+lxc stop --kill
+
 echo "== what can't be restored is refused before the freeze"
 new_container frozen "$COUNT"
 wait_for 10 "$NAME counts" counts_beyond 3
