@@ -56,6 +56,21 @@ std::vector<std::string> terminals_of(pid_t init) {
     return result;
 }
 
+/// CRIU dumps a task that has such a terminal open, and then can't restore it ("slave peer without master", 4.2.1).
+void refuse_open_terminals(const std::string& container, pid_t init, const std::vector<std::string>& terminals) {
+    for (const proc::Stat& task : proc::tree_of(init, proc::all_processes())) {
+        std::error_code ended;
+        for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", task.id.pid), ended)) {
+            const std::string file = sys::read_link(entry.path()).value_or("");
+            if (std::find(terminals.begin(), terminals.end(), file) == terminals.end()) continue;
+            throw Error(Kind::failed, fmt::format("process {} ({}) of '{}' has {} open, whose other end is with LXC's "
+                                                  "monitor: it could not be restored",
+                                                  task.id.pid, task.command, container, file))
+                .hint("end it (a getty, often, which its inittab or init starts), or set lxc.tty.max = 0");
+        }
+    }
+}
+
 /// Lines of a CRIU configuration: what is mounted in the terminals' places.
 std::string terminal_configuration(const Json& terminals) {
     std::string text;
@@ -215,6 +230,7 @@ Description LxcAdapter::describe(const std::string& container) const {
         description.image_files = {{kConsoleFile, console}};
     }
     const std::vector<std::string> terminals = terminals_of(first->id.pid);
+    refuse_open_terminals(container, first->id.pid, terminals);
     for (const std::string& terminal : terminals)
         description.options.push_back(
             {"external", "mnt[" + terminal + "]:" + terminal, "its other end is with LXC's monitor"});

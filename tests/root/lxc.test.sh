@@ -63,7 +63,7 @@ lxc stop --kill
 
 echo "== terminals, and a folder of the host"
 mkdir "$WORK/shared"
-new_container ttys ": >/shared/file; exec 4</shared/file; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64" \
+new_container ttys "exec 3<>/dev/console; : >/shared/file; exec 4</shared/file; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64" \
     "lxc.mount.entry = $WORK/shared shared none bind,create=dir 0 0" \
     "lxc.mount.entry = /usr/share usr/share none ro,bind,create=dir 0 0"
 cycle
@@ -76,6 +76,12 @@ check_alive "after the restore of all"
 lxc stop --kill
 
 echo "== what can't be restored is refused before the freeze"
+new_container getty "exec 3<>/dev/tty1; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64"
+wait_for 10 "$NAME counts" counts_beyond 3
+expect_exit 1 stasis stateful-stop "$NAME"
+[[ $ERR == */dev/tty1* && $ERR == *lxc.tty.max* ]] || fail "no cause or no remedy: $ERR"
+check_alive "after the refusal"
+lxc stop --kill
 new_container frozen "$COUNT"
 wait_for 10 "$NAME counts" counts_beyond 3
 lxc freeze
