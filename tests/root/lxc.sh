@@ -8,7 +8,7 @@ cat >"$REGISTRY/undo.lxc" <<UNDO
 for container in "$LXC"/*/; do
     lxc-stop --lxcpath "$LXC" --name "\$(basename "\$container")" --kill
 done
-find /sys/fs/cgroup -depth -type d -path '*/lxc.*-$RUN*' -exec rmdir {} \;
+find /sys/fs/cgroup -depth -type d '(' -path '*/lxc.*-$RUN*' -o -name lxc.pivot ')' -exec rmdir {} \;
 UNDO
 
 stasis() { "$STASIS" --store "$STASIS_STORE" --lxc-path "$LXC" "$@"; }
