@@ -99,6 +99,8 @@ std::vector<std::string> command_for_one(const Globals& globals, const CLI::App&
                                    "--store=" + sys::Path(std::filesystem::absolute(globals.store)).string(),
                                    "--runc-root=" + sys::Path(std::filesystem::absolute(globals.runc_root)).string(),
                                    command.get_name()};
+    if (globals.lxc_path)
+        words.push_back("--lxc-path=" + sys::Path(std::filesystem::absolute(*globals.lxc_path)).string());
     for (const CLI::Option* option : command.get_options()) {
         if (option->count() == 0 || option->get_positional() || option->get_group() != "Options") continue;
         const std::string name = "--" + option->get_lnames().front();

@@ -15,6 +15,7 @@ namespace stasis {
 struct Globals {
     std::string store = "/var/lib/stasis";
     std::string runc_root = "/run/runc";
+    std::optional<std::string> lxc_path;
     std::optional<double> timeout_seconds;
     bool json = false;
     bool verbose = false;

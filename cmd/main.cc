@@ -53,6 +53,9 @@ void add_globals(CLI::App& app, Globals& globals) {
         ->capture_default_str()
         ->type_name("DIR")
         ->check(not_empty);
+    app.add_option("--lxc-path", globals.lxc_path, "LXC's folder of containers (default: `lxc-config lxc.lxcpath`)")
+        ->type_name("DIR")
+        ->check(not_empty);
     app.add_option("--timeout", globals.timeout_seconds, "Give up after this time; the target runs on")
         ->check(CLI::Range(0.001, 1e9))  // more would overflow the clock
         ->type_name("SECONDS");

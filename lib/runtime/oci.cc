@@ -78,8 +78,8 @@ OptionList namespace_options(const proc::Identity& init, const Json& config) {
     return options;
 }
 
-/// The folder of the freezer that runc uses for the container, or "" where the init sits in the
-/// root of the hierarchy.
+}  // namespace
+
 Path freezer_of(const proc::Identity& init) {
     const Path base = "/sys/fs/cgroup";
     Path unified;
@@ -90,8 +90,6 @@ Path freezer_of(const proc::Identity& init) {
     }
     return unified;
 }
-
-}  // namespace
 
 Json read_oci_config(const Path& bundle) {
     try {

@@ -22,6 +22,10 @@ Json read_oci_config(const Path& bundle);
 /// Its details hold `bundle`, `freezer`, `paused`, `stdio`, `console`, `network_path` and `own_network`.
 Description describe_oci(const OciContainer& container, const Json& config);
 
+/// The folder of the freezer that the container has for itself, or "" where its init sits in the root of the
+/// hierarchy.
+Path freezer_of(const proc::Identity& init);
+
 /// Waits for `runc restore`, or what has started it; runc and its children descend from `root`. A CRIU that dies half
 /// way leaves tasks that hold its socket, so that runc never sees the end of file and waits for ever (runc 1.1.5): then
 /// these are ended, and so they are with a CRIU that hangs after an interrupt.

@@ -20,6 +20,7 @@ using sys::Path;
 /// What the command line says about runtimes.
 struct Settings {
     Path runc_root = "/run/runc";
+    std::optional<Path> lxc_path;  ///< where LXC keeps its containers; else LXC says
 };
 
 enum class Status { absent, created, stopped, running, paused };

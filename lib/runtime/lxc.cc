@@ -1,0 +1,327 @@
+#include "lib/runtime/lxc.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "lib/base/error.h"
+#include "lib/proc/orphans.h"
+#include "lib/runtime/oci.h"
+#include "lib/sys/child.h"
+
+namespace stasis::runtime {
+namespace {
+
+constexpr int kDeathTimeoutMs = 10'000;
+
+/// CRIU's keys for what liblxc hands back at restore (5.0.2, criu.c).
+constexpr const char* kConsoleKey = "console";
+constexpr const char* kConsoleFile = "tty.info";
+
+/// As another user LXC has other containers, which CRIU can't handle.
+bool is_usable() { return ::geteuid() == 0 && sys::find_program("lxc-checkpoint").has_value(); }
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// `dir:/path` or `/path`; empty for a root file system of another kind.
+Path folder_of_rootfs(const std::string& setting) {
+    const std::string path = setting.starts_with("dir:") ? setting.substr(4) : setting;
+    return path.starts_with("/") && path != "/" ? path : "";
+}
+
+/// The terminal of the host that is the container's /dev/console, as CRIU names it; "" where it has none.
+std::string console_of(pid_t init) {
+    for (const proc::Mount& mount : proc::mounts(init)) {
+        if (mount.mount_point != "/dev/console") continue;
+        struct stat found {};
+        if (::stat(fmt::format("/proc/{}/root/dev/console", init).c_str(), &found) != 0) return "";
+        return fmt::format("tty[{:x}:{:x}]", found.st_rdev, found.st_dev);
+    }
+    return "";
+}
+
+/// Where the terminals of lxc.tty.max are mounted. Their masters are the monitor's, and end with it.
+std::vector<std::string> terminals_of(pid_t init) {
+    std::vector<std::string> result;
+    for (const proc::Mount& mount : proc::mounts(init))
+        if (mount.mount_point.starts_with("/dev/") && Path(mount.mount_point).filename().string().starts_with("tty"))
+            result.push_back(mount.mount_point);
+    return result;
+}
+
+/// CRIU dumps a task that has such a terminal open, and then can't restore it ("slave peer without master", 4.2.1).
+void refuse_open_terminals(const std::string& container, pid_t init, const std::vector<std::string>& terminals) {
+    for (const proc::Stat& task : proc::tree_of(init, proc::all_processes())) {
+        std::error_code ended;
+        for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", task.id.pid), ended)) {
+            const std::string file = sys::read_link(entry.path()).value_or("");
+            if (std::find(terminals.begin(), terminals.end(), file) == terminals.end()) continue;
+            throw Error(Kind::failed, fmt::format("process {} ({}) of '{}' has {} open, whose other end is with LXC's "
+                                                  "monitor: it could not be restored",
+                                                  task.id.pid, task.command, container, file))
+                .hint("end it (a getty, often, which its inittab or init starts), or set lxc.tty.max = 0");
+        }
+    }
+}
+
+/// Lines of a CRIU configuration: what is mounted in the terminals' places.
+std::string terminal_configuration(const Json& terminals) {
+    std::string text;
+    for (const std::string terminal : terminals) text += "external mnt[" + terminal + "]:/dev/null\n";
+    return text;
+}
+
+/// Where its cgroups begin; LXC gives a container another name than before where that one is taken.
+std::string cgroup_of(pid_t init) {
+    for (const proc::CgroupMembership& group : proc::cgroups(init))
+        if (group.path != "/") return group.path;
+    return "";
+}
+
+/// What CRIU says before its log begins, and LXC of itself.
+std::vector<std::string> words_of(const sys::UniqueFd& said) {
+    return {sys::read_file("/proc/self/fd/" + std::to_string(said.get()))};
+}
+
+/// liblxc has CRIU write into the folder of the images.
+void take_log(const Path& images, const Path& to) {
+    std::error_code missing;
+    std::filesystem::copy_file(images / "restore.log", to, std::filesystem::copy_options::overwrite_existing, missing);
+    for (const char* name : {"restore.log", "stats-restore"}) std::filesystem::remove(images / name, missing);
+}
+
+}  // namespace
+
+Path LxcAdapter::folder() const {
+    if (!is_usable()) return {};
+    if (path_) return *path_;
+    return first_line(sys::ask({"lxc-config", "lxc.lxcpath"}));
+}
+
+std::vector<std::string> LxcAdapter::command(const std::string& program, const std::string& container) const {
+    return {program, "--lxcpath", folder(), "--name", container};
+}
+
+std::string LxcAdapter::setting(const std::string& container, const std::string& key) const {
+    std::vector<std::string> words = command("lxc-info", container);
+    words.insert(words.end(), {"--no-humanize", "--config", key});
+    std::string value = sys::ask(words);
+    while (value.ends_with('\n')) value.pop_back();
+    return value;
+}
+
+std::optional<proc::Stat> LxcAdapter::init(const std::string& container) const {
+    std::vector<std::string> words = command("lxc-info", container);
+    words.insert(words.end(), {"--no-humanize", "--pid"});
+    const std::string text = sys::ask(words);
+    pid_t pid = 0;
+    (void)std::from_chars(text.data(), text.data() + text.size(), pid);
+    return pid > 0 ? proc::read_stat(pid) : std::nullopt;
+}
+
+std::string LxcAdapter::version() const {
+    return is_usable() ? "lxc " + first_line(sys::ask({"lxc-checkpoint", "--version"})) : "";
+}
+
+bool LxcAdapter::knows(const std::string& container) const {
+    const Path all = folder();
+    return !all.empty() && std::filesystem::exists(all / container / "config");
+}
+
+Status LxcAdapter::status(const std::string& container) const {
+    if (!knows(container)) return Status::absent;
+    std::vector<std::string> words = command("lxc-info", container);
+    words.insert(words.end(), {"--no-humanize", "--state"});
+    const std::string text = first_line(sys::ask(words));
+    if (text == "STOPPED") return Status::stopped;
+    if (text == "STARTING") return Status::created;
+    if (text == "FROZEN" || text == "FREEZING") return Status::paused;
+    return Status::running;
+}
+
+std::optional<std::vector<std::string>> LxcAdapter::list() const {
+    const Path all = folder();
+    if (all.empty()) return std::nullopt;
+    std::vector<std::string> names;
+    std::error_code missing;
+    for (const auto& entry : std::filesystem::directory_iterator(all, missing))
+        if (std::filesystem::exists(entry.path() / "config")) names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+bool LxcAdapter::made_since(const std::string& container, std::filesystem::file_time_type moment) const {
+    struct statx found {};
+    const Path made = folder() / container;
+    if (::statx(AT_FDCWD, made.c_str(), 0, STATX_BTIME, &found) != 0 || (found.stx_mask & STATX_BTIME) == 0)
+        return false;
+    return std::chrono::file_clock::from_sys(std::chrono::sys_seconds(std::chrono::seconds(found.stx_btime.tv_sec))) >
+           moment;
+}
+
+void LxcAdapter::refuse_unsupported(const std::string& container) const {
+    const auto refuse = [&](const std::string& why, const std::string& remedy) {
+        throw Error(Kind::failed, "the container '" + container + "' " + why).hint(remedy);
+    };
+    if (status(container) == Status::paused)
+        refuse("is frozen, and LXC restores it running", "`lxc-unfreeze` it first");
+    if (const std::string rootfs = setting(container, "lxc.rootfs.path"); folder_of_rootfs(rootfs).empty())
+        refuse("has the root file system '" + rootfs + "', and stasis keeps LXC's only where it is a folder",
+               "give it one of its own (lxc.rootfs.path = dir:...)");
+    if (setting(container, "lxc.ephemeral") == "1")
+        refuse("is removed by LXC as soon as it ends (lxc.ephemeral): nothing would be left to restore",
+               "make it without lxc.ephemeral");
+    if (!setting(container, "lxc.idmap").empty())
+        refuse("is unprivileged (lxc.idmap), which stasis does not restore", "run it without lxc.idmap");
+    std::istringstream types(setting(container, "lxc.net"));
+    for (std::string type; types >> type;)
+        if (type != "empty")
+            refuse("has a network of the type '" + type + "', which stasis does not restore with LXC",
+                   "give it lxc.net.0.type = empty");
+}
+
+std::vector<BindMount> LxcAdapter::bind_mounts(const std::string& container) const {
+    std::vector<BindMount> result;
+    std::istringstream lines(setting(container, "lxc.mount.entry"));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string source, destination, type, options;
+        words >> source >> destination >> type >> options;
+        if (options.find("bind") != std::string::npos) result.push_back({source, destination});
+    }
+    return result;
+}
+
+Description LxcAdapter::describe(const std::string& container) const {
+    require_known(container);
+    refuse_unsupported(container);
+    const std::optional<proc::Stat> first = init(container);
+    if (!first)
+        throw Error(Kind::failed, "the container '" + container + "' does not run: there is no process to dump")
+            .hint("`lxc-start " + container + "` first, or `stasis restore` if it has a stop state");
+
+    Description description;
+    description.runtime = name();
+    description.name = container;
+    description.init = first->id;
+    description.rootfs = folder_of_rootfs(setting(container, "lxc.rootfs.path"));
+    description.volumes = bind_mounts(container);
+    description.freezer = freezer_of(first->id);
+    description.options = {{"cgroup-mode", "full", "LXC restores its cgroups that way"},
+                           {"cgroup-root", cgroup_of(first->id.pid), "LXC may restore it to cgroups of another name"},
+                           {"enable-external-sharing", "", "LXC's mounts share with the host's"},
+                           {"enable-external-masters", "", "LXC's mounts may follow the host's"},
+                           {"enable-fs", "hugetlbfs", "LXC mounts it"},
+                           {"enable-fs", "tracefs", "LXC mounts it"}};
+    for (const BindMount& mount : description.volumes)
+        description.options.push_back({"external", "mnt[/" + mount.destination + "]:" + mount.destination,
+                                       "this mount comes from outside the container"});
+    if (const std::string console = console_of(first->id.pid); !console.empty()) {
+        description.options.push_back(
+            {"external", std::string("mnt[/dev/console]:") + kConsoleKey, "LXC gives it a new console"});
+        description.options.push_back({"external", console, "LXC gives it a new console"});
+        description.image_files = {{kConsoleFile, console}};
+    }
+    const std::vector<std::string> terminals = terminals_of(first->id.pid);
+    refuse_open_terminals(container, first->id.pid, terminals);
+    for (const std::string& terminal : terminals)
+        description.options.push_back(
+            {"external", "mnt[" + terminal + "]:" + terminal, "its other end is with LXC's monitor"});
+    description.options.push_back({"external", "mnt[]", "CRIU finds what else is mounted from the host, as for LXC"});
+    description.runtime_files = {{"config", sys::read_file(folder() / container / "config")}};
+    description.details = {
+        {"rootfs", description.rootfs.string()}, {"terminals", terminals}, {"freezer", description.freezer.string()}};
+    return description;
+}
+
+std::vector<Evidence> LxcAdapter::evidence(const std::string& container) const {
+    require_known(container);
+    const std::vector<std::string> info = command("lxc-info", container);
+    const Path config = folder() / container / "config";
+    return {{"lxc-info.txt", [info] { return sys::ask(info); }, EvidenceFormat::text},
+            {"config.txt", [config] { return sys::read_file(config); }, EvidenceFormat::text}};
+}
+
+std::vector<std::string> LxcAdapter::obstacles(const RestorePlan& plan) const {
+    if (!knows(plan.name))
+        return {"LXC has no container of this name in '" + folder().string() +
+                "': its configuration is needed for a restore"};
+    const std::string had = plan.details.at("rootfs");
+    if (const std::string has = setting(plan.name, "lxc.rootfs.path"); folder_of_rootfs(has) != had)
+        return {"its root file system is '" + has + "' now (it was '" + had + "'; see lxc.rootfs.path)"};
+    return {};
+}
+
+proc::Identity LxcAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
+    const Path freezer = plan.details.at("freezer").get<std::string>();
+    end_remains(freezer);
+    const Path configuration = plan.logs / (plan.log_name + ".conf");
+    sys::write_file_atomically(configuration,
+                               plan.criu_configuration + terminal_configuration(plan.details.at("terminals")) +
+                                   (plan.hold ? "leave-stopped\n" : ""),
+                               0600);
+
+    // liblxc takes a console from the container's own devpts, where it has one (lxc.pty.max), and then does not hand
+    // it to CRIU (5.0.2); the devpts itself and its size are in the images.
+    const Path settings = plan.logs / (plan.log_name + ".lxc");
+    sys::write_file_atomically(
+        settings,
+        "lxc.include = " + (folder() / plan.name / "config").string() + "\nlxc.pty.max = 0\nlxc.tty.max = 0\n", 0600);
+
+    sys::Command restore;
+    restore.args = command("lxc-checkpoint", plan.name);
+    restore.args.insert(restore.args.end(),
+                        {"--restore", "--daemon", "--verbose", "--checkpoint-dir", plan.images, "--rcfile", settings});
+    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
+                       "CRIU_CONFIG_FILE=" + configuration.string()};
+    // The monitor that it leaves behind keeps these open.
+    const sys::UniqueFd said = sys::memory_file("lxc-checkpoint");
+    restore.err = said.get();
+    const proc::Orphans orphans;
+    sys::Child child = sys::Child::start(restore);
+    const sys::WaitStatus ended = wait_for_restore(child, ::getpid(), interrupts);
+
+    const Path log = plan.logs / plan.log_name;
+    take_log(plan.images, log);
+    // It returns 0 where CRIU failed after the monitor had begun (5.0.2).
+    const std::optional<proc::Stat> first = init(plan.name);
+    if (ended.ok() && first && proc::is_alive(first->id)) return first->id;
+    orphans.end_all();
+    end_remains(freezer);
+    interrupts.check();
+    throw Error(Kind::failed, ended.ok() ? "the container ended right after it was restored"
+                                         : "lxc-checkpoint --restore ended with " + ended.describe())
+        .details(words_of(said))
+        .log(log);
+}
+
+void LxcAdapter::kill(const std::string& container) const {
+    const std::optional<proc::Stat> first = init(container);
+    if (!first) return;
+    sys::Command stop;
+    stop.args = command("lxc-stop", container);
+    stop.args.emplace_back("--kill");
+    (void)sys::run(stop);
+    if (!proc::wait_until_ended(first->id, kDeathTimeoutMs))
+        throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
+    put_away(container);
+}
+
+void LxcAdapter::put_away(const std::string& container) const {
+    sys::Command wait;
+    wait.args = command("lxc-wait", container);
+    wait.args.insert(wait.args.end(), {"--state", "STOPPED", "--timeout", std::to_string(kDeathTimeoutMs / 1000)});
+    if (!sys::run(wait).status.ok())
+        throw Error(Kind::failed, "LXC does not notice the end of '" + container + "'")
+            .hint("see whether its `[lxc monitor]` process hangs");
+}
+
+}  // namespace stasis::runtime

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Containers of LXC: stasis dumps them, LXC restores them, and LXC's commands go on working.
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/lxc.sh"
+
+# Counts in memory, and writes the count to its root file system.
+# shellcheck disable=SC2016
+COUNT='i=0; while :; do i=$((i+1)); echo $i >/new; mv /new /count; sleep 0.05; done'
+
+count() { cat "$ROOTFS/count"; }
+counts_beyond() { [ "$(count)" -gt "$1" ]; }
+
+check_alive() { # WHAT: LXC has the container as before
+    check_eq "$(lxc_state)" RUNNING "$1: lxc-info"
+    wait_for 10 "$1: $NAME counts on" counts_beyond "$(count)"
+    check_ge "$(in_lxc cat /count)" 1 "$1: lxc-attach"
+    stasis list --json >/dev/null
+}
+
+# A snapshot and back, then a stop and back.
+cycle() {
+    local before
+    wait_for 10 "$NAME counts" counts_beyond 3
+    stasis snapshot "$NAME" s1 >/dev/null
+    before=$(cat "$STASIS_STORE/lxc/$NAME/s1/rootfs/count")
+    check_alive "after the snapshot"
+    wait_for 10 "$NAME goes on after its snapshot" counts_beyond $((before + 40))
+    expect_exit 5 stasis restore "$NAME" s1
+    stasis restore "$NAME" s1 --replace >/dev/null
+    [ "$(count)" -lt $((before + 40)) ] || fail "restored at $(count), the snapshot was made at $before"
+    check_alive "after the restore of the snapshot"
+    expect_exit 0 stasis verify "$NAME" s1
+    stasis stateful-stop "$NAME" >/dev/null
+    check_eq "$(lxc_state)" STOPPED "after the stop"
+    before=$(cat "$STASIS_STORE/lxc/$NAME"/stop-*/rootfs/count)
+    stasis restore "lxc:$NAME" >/dev/null
+    check_ge "$(count)" "$before" "restored from the stop"
+    [ "$(count)" -lt $((before + 100)) ] || fail "the count jumped from $before to $(count)"
+    check_alive "after the restore of the stop state"
+    # Once more, the monitor is now the one that lxc-checkpoint made.
+    stasis stateful-stop "$NAME" >/dev/null
+    stasis restore "$NAME" >/dev/null
+    check_alive "after the second stop"
+}
+
+echo "== no network, LXC's own console"
+new_container plain "$COUNT"
+CONFIG=$(cat "$LXC/$NAME/config")
+cycle
+assert_no_leftovers
+check_eq "$(cat "$LXC/$NAME/config")" "$CONFIG" "its configuration"
+lxc stop --kill
+check_eq "$(lxc_state)" STOPPED "lxc-stop after a restore"
+lxc start --daemon </dev/null >/dev/null 2>&1
+check_alive "lxc-start after a restore"
+lxc stop --kill
+
+echo "== a task that has the console open"
+new_container console "exec 3<>/dev/console; $COUNT"
+cycle
+[[ $(readlink "/proc/$(lxc info --no-humanize --pid)/fd/3") == /dev/* ]] || fail "the console is not open"
+lxc stop --kill
+
+echo "== terminals, and a folder of the host"
+mkdir "$WORK/shared"
+new_container ttys "exec 3<>/dev/console; : >/shared/file; exec 4</shared/file; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64" \
+    "lxc.mount.entry = $WORK/shared shared none bind,create=dir 0 0" \
+    "lxc.mount.entry = /usr/share usr/share none ro,bind,create=dir 0 0"
+cycle
+
+echo "== all of LXC's"
+stasis stateful-stop --all --runtime lxc >/dev/null
+check_eq "$(lxc_state)" STOPPED "after the stop of all"
+stasis restore --all --runtime lxc >/dev/null
+check_alive "after the restore of all"
+lxc stop --kill
+
+echo "== what can't be restored is refused before the freeze"
+new_container getty "exec 3<>/dev/tty1; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64"
+wait_for 10 "$NAME counts" counts_beyond 3
+expect_exit 1 stasis stateful-stop "$NAME"
+[[ $ERR == */dev/tty1* && $ERR == *lxc.tty.max* ]] || fail "no cause or no remedy: $ERR"
+check_alive "after the refusal"
+lxc stop --kill
+new_container frozen "$COUNT"
+wait_for 10 "$NAME counts" counts_beyond 3
+lxc freeze
+expect_exit 1 stasis snapshot "$NAME"
+[[ $ERR == *lxc-unfreeze* ]] || fail "no remedy: $ERR"
+lxc unfreeze
+lxc stop --kill
+
