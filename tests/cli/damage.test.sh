@@ -59,7 +59,7 @@ damaged() { # STATE WHAT-IS-SAID
     works stasis list "pid:$T"
     check_like "$(tail -n 1 <<<"$OUT")" "pid:$T +$stop +- +- +- +$1"
     works stasis --json list
-    check_eq "$(json d)" "{'checkpoints': [{'target': 'pid:$T', 'checkpoint': '$stop', 'kind': None, 'created': None, 'bytes': None, 'state': '$1'}]}" "list --json"
+    check_eq "$(json d)" "{'checkpoints': [{'target': 'pid:$T', 'checkpoint': '$stop', 'kind': None, 'created': None, 'bytes': None, 'state': '$1'}], 'moves': []}" "list --json"
     expect 6 stasis verify
     check_eq "$OUT" "pid:$T '$stop': DAMAGED
     it is $1" "verify"

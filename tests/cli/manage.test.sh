@@ -6,7 +6,7 @@ need_root
 works stasis list
 check_eq "$OUT" "TARGET  CHECKPOINT  KIND  CREATED  SIZE  STATE" "list of nothing"
 works stasis --json list
-check_eq "$(json d)" "{'checkpoints': []}" "list --json of nothing"
+check_eq "$(json d)" "{'checkpoints': [], 'moves': []}" "list --json of nothing"
 works stasis verify
 check_eq "$OUT" "" "verify of nothing"
 [ ! -e "$STORE" ] || fail "looking made a store"

@@ -59,7 +59,7 @@ done
 # Options may stand on either side of the command.
 if [ "$(id -u)" = 0 ]; then
     works "$STASIS" --json list --store "$STORE"
-    check_eq "$(json d)" "{'checkpoints': []}" "an empty store"
+    check_eq "$(json d)" "{'checkpoints': [], 'moves': []}" "an empty store"
 fi
 
 # --json: the last line on standard error is one object, also for a command line that makes no sense.
