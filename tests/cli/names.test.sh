@@ -26,7 +26,7 @@ stasis: hint: stasis knows: runc, podman, lxc, pid, crun, docker, containerd" st
 # Nobody knows it.
 fails 4 "stasis: error: no runtime knows 'no-such-thing', and the store holds nothing of that name
 stasis: hint: \`stasis list\` shows what is stored; runtimes: runc, podman, lxc, pid, crun, docker, containerd" stasis snapshot no-such-thing
-OTHER="stasis: hint: \`stasis list\` shows what is stored; another state folder of runc is named with --runc-root"
+OTHER="stasis: hint: \`stasis list\` shows what is stored; another state folder of runc is named with --runc-root, another one of LXC with --lxc-path"
 for name in "pid 2147483646" "pid $T-x" "pid 0$T" "pid 0" "runc no-such-thing"; do
     fails 4 "stasis: error: ${name% *} knows no '${name#* }'
 $OTHER" stasis --runc-root "$WORK" snapshot "${name/ /:}"
