@@ -129,6 +129,28 @@ int check_for_kernel(const Globals& globals, const std::string& kernel, const st
     return check.problems.empty() ? kOk : kFailed;
 }
 
+int check_all(const Globals& globals, const CheckOptions& options) {
+    Session session(globals);
+    ops::Wishes wishes = options.wishes;
+    wishes.keeps_running = !options.stop;
+    const std::vector<ops::OneOfAll> all = ops::check_all(session.context(), wishes);
+    Json targets = Json::array();
+    for (const ops::OneOfAll& one : all) {
+        if (globals.json)
+            targets.push_back(one.check ? to_json(*one.check)
+                                        : Json{{"target", one.target}, {"ok", false}, {"error", to_json(*one.error)}});
+        else if (one.check)
+            print_check(*one.check, options.explain);
+        else
+            print_text(
+                fmt::format("{} can't be dumped: {}\n    → {}\n", one.target, one.error->message(), one.error->hint()));
+    }
+    const bool ok = std::all_of(all.begin(), all.end(), [](const ops::OneOfAll& one) { return one.ok(); });
+    if (globals.json) print_json({{"ok", ok}, {"targets", targets}});
+    if (!globals.json && all.empty()) print_text("no container runs\n");
+    return ok ? kOk : kFailed;
+}
+
 }  // namespace
 
 int check_target(const Globals& globals, CheckOptions& options) {
@@ -159,7 +181,9 @@ void add_check(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<CheckOptions>();
     CLI::App& command = *parent.add_subcommand(
         "check", "Can this host, or this target, be dumped and restored? Freezes nothing of yours");
-    command.add_option("TARGET", options->target, "Container or process tree (default: the host)");
+    CLI::Option& target =
+        *command.add_option("TARGET", options->target, "Container or process tree (default: the host)");
+    command.add_flag("--all", options->all, "All containers that run on this host")->excludes(&target);
     add_wishes(command, options->wishes);
     command.add_flag("--stop", options->stop, "Look as stateful-stop does, rather than snapshot");
     command.add_flag("--explain", options->explain, "Print each CRIU option that would be chosen, and why");
@@ -174,6 +198,7 @@ void add_check(CLI::App& parent, const Globals& globals, Run& run) {
     command.callback([&globals, &run, options] {
         run = [&globals, options] {
             if (!options->kernel.empty()) return check_for_kernel(globals, options->kernel, options->target);
+            if (options->all) return check_all(globals, *options);
             if (!options->target.empty()) return check_target(globals, *options);
             if (!options->to.host.empty()) throw Error(Kind::usage, "--host needs a TARGET: what is to be moved there");
             return check_host(globals);

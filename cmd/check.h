@@ -11,6 +11,7 @@ namespace stasis {
 
 struct CheckOptions {
     std::string target;
+    bool all = false;  ///< all that run, rather than one
     std::string kernel;  ///< of --for-kernel
     move::Destination to;  ///< also whether it can be moved there; none without a host
     ops::MoveFiles files;

@@ -46,18 +46,44 @@ std::string to_text(const ops::Moved& move) {
     return "";
 }
 
-int run_list(const Globals& globals, const std::string& target) {
+std::string to_text(const std::optional<runtime::Status>& status) {
+    if (!status) return "unknown";
+    switch (*status) {
+        case runtime::Status::absent: return "absent";
+        case runtime::Status::created: return "created";
+        case runtime::Status::stopped: return "stopped";
+        case runtime::Status::running: return "running";
+        case runtime::Status::paused: return "paused";
+    }
+    return "unknown";
+}
+
+struct ListOptions {
+    std::string target;
+    bool all = false;
+};
+
+int run_list(const Globals& globals, const ListOptions& options) {
     Session session(globals);
+    const std::string& target = options.target;
+    std::vector<ops::Known> containers;
+    if (options.all) containers = ops::containers(session.context());
     const std::vector<store::Entry> entries = ops::list(session.context(), target);
     const std::vector<ops::Moved> moves = ops::moves(session.context(), target);
     if (globals.json) {
-        print_json(to_json(entries, moves));
+        Json document = to_json(entries, moves);
+        Json known = Json::array();
+        for (const ops::Known& one : containers)
+            known.push_back({{"target", one.target}, {"status", to_text(one.status)}});
+        if (options.all) document.update({{"containers", known}});
+        print_json(document);
         return kOk;
     }
     std::vector<std::vector<std::string>> rows{{"TARGET", "CHECKPOINT", "KIND", "CREATED", "SIZE", "STATE"}};
     for (const store::Entry& entry : entries) rows.push_back(to_row(entry));
     print_table(rows);
     for (const ops::Moved& move : moves) print_text(move.target + " " + to_text(move) + "\n");
+    for (const ops::Known& one : containers) print_text(one.target + " is " + to_text(one.status) + "\n");
     return kOk;
 }
 
@@ -68,10 +94,12 @@ Json list_document(ops::Context& context, const std::string& target) {
 }
 
 void add_list(CLI::App& parent, const Globals& globals, Run& run) {
-    const auto target = std::make_shared<std::string>();
+    const auto options = std::make_shared<ListOptions>();
     CLI::App& command = *parent.add_subcommand("list", "Show the checkpoints in the store");
-    command.add_option("TARGET", *target, "Only those of this target");
-    command.callback([&globals, &run, target] { run = [&globals, target] { return run_list(globals, *target); }; });
+    CLI::Option& target = *command.add_option("TARGET", options->target, "Only those of this target");
+    command.add_flag("--all", options->all, "Show also what the runtimes of this host know, and whether it runs")
+        ->excludes(&target);
+    command.callback([&globals, &run, options] { run = [&globals, options] { return run_list(globals, *options); }; });
 }
 
 }  // namespace stasis

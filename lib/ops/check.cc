@@ -89,4 +89,20 @@ TargetCheck check_target(Context& context, const std::string& name, const Wishes
     return {target.text(), std::move(found), microseconds_between(began, Clock::now())};
 }
 
+std::vector<OneOfAll> check_all(Context& context, const Wishes& wishes) {
+    require_root();
+    std::vector<OneOfAll> all;
+    for (const Target& target : all_running(context)) {
+        OneOfAll& one = all.emplace_back(OneOfAll{target.text(), {}, {}});
+        context.progress.step("looking at " + one.target);
+        try {
+            one.check = check_target(context, one.target, wishes);
+        } catch (const Error& error) {
+            if (error.kind() == Kind::interrupted) throw;
+            one.error = error;
+        }
+    }
+    return all;
+}
+
 }  // namespace stasis::ops

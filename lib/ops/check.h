@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,5 +27,16 @@ struct TargetCheck {
     long long look_us = 0;  ///< how long the look took
 };
 TargetCheck check_target(Context& context, const std::string& target, const Wishes& wishes);
+
+/// One of all that run, and why it could not be looked at.
+struct OneOfAll {
+    std::string target;
+    std::optional<TargetCheck> check;
+    std::optional<Error> error;
+
+    bool ok() const { return check && check->found.seen.blockers.empty(); }
+};
+/// The same for all containers that run on this host.
+std::vector<OneOfAll> check_all(Context& context, const Wishes& wishes);
 
 }  // namespace stasis::ops

@@ -50,6 +50,30 @@ Target resolve(const Context& context, const std::string& text) {
     return candidates.front();
 }
 
+std::vector<Target> running_in(const runtime::Adapter& adapter) {
+    const auto may_run = [&](const std::string& container) {
+        try {
+            const runtime::Status status = adapter.status(container);
+            return status == runtime::Status::running || status == runtime::Status::paused;
+        } catch (const Error&) {
+            return true;
+        }
+    };
+    std::vector<Target> found;
+    for (const std::string& container : adapter.list().value_or(std::vector<std::string>()))
+        if (may_run(container)) found.push_back({&adapter, container});
+    return found;
+}
+
+std::vector<Target> all_running(const Context& context) {
+    std::vector<Target> found;
+    for (const auto& adapter : context.adapters) {
+        const std::vector<Target> more = running_in(*adapter);
+        found.insert(found.end(), more.begin(), more.end());
+    }
+    return found;
+}
+
 void require_root() {
     if (::geteuid() != 0)
         throw Error(Kind::precondition, "stasis needs root: CRIU reads and recreates other users' processes")

@@ -35,6 +35,11 @@ struct Target {
 /// not unique (with the choices), Kind::not_found for one that nobody knows.
 Target resolve(const Context& context, const std::string& text);
 
+/// What a runtime lists and runs, or can't say of that it does not.
+std::vector<Target> running_in(const runtime::Adapter& adapter);
+/// The same of all runtimes.
+std::vector<Target> all_running(const Context& context);
+
 /// Throws Kind::precondition unless we are root.
 void require_root();
 

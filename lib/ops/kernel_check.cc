@@ -28,7 +28,7 @@ class KernelLook {
         if (!target.empty()) {
             add(resolve(context_, target));
         } else {
-            for (const Target& running : all_running()) try_to_add(running);
+            for (const Target& running : all_running(context_)) try_to_add(running);
         }
         return std::move(result_);
     }
@@ -68,17 +68,6 @@ class KernelLook {
             if (error.kind() == Kind::interrupted) throw;
             add_problem(error.message(), error.hint(), target.text());
         }
-    }
-
-    std::vector<Target> all_running() const {
-        std::vector<Target> found;
-        for (const std::unique_ptr<runtime::Adapter>& adapter : context_.adapters)
-            for (const std::string& name : adapter->list().value_or(std::vector<std::string>{})) {
-                const runtime::Status status = adapter->status(name);
-                if (status == runtime::Status::running || status == runtime::Status::paused)
-                    found.push_back({adapter.get(), name});
-            }
-        return found;
     }
 
     void add_troubles(const criu::TroubledBy& troubled, const std::string& target) {

@@ -37,6 +37,21 @@ std::vector<Moved> moves(Context& context, const std::string& target) {
     return found;
 }
 
+std::vector<Known> containers(Context& context) {
+    require_root();
+    std::vector<Known> known;
+    for (const auto& adapter : context.adapters)
+        for (const std::string& name : adapter->list().value_or(std::vector<std::string>())) {
+            Known& one = known.emplace_back(Known{adapter->name() + ":" + name, {}});
+            try {
+                one.status = adapter->status(name);
+            } catch (const Error&) {
+                // What the runtime can't say is shown as such.
+            }
+        }
+    return known;
+}
+
 Choice info(Context& context, const std::string& target, const std::optional<std::string>& name,
             const std::optional<Path>& directory) {
     require_root();

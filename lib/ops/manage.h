@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,15 @@ struct Moved {
 
 /// The last move of each container in the store, or of one target (empty: all).
 std::vector<Moved> moves(Context& context, const std::string& target);
+
+/// A container that a runtime of this host knows.
+struct Known {
+    std::string target;
+    std::optional<runtime::Status> status;  ///< nothing where the runtime can't say
+};
+
+/// All that the runtimes of this host list.
+std::vector<Known> containers(Context& context);
 
 /// One checkpoint, named as for restore.
 Choice info(Context& context, const std::string& target, const std::optional<std::string>& name,

@@ -174,7 +174,9 @@ class Restore {
     }
 
     /// A bare tree, which wants the very pids of the host that it had.
-    bool has_host_pids() const { return target_.adapter->restores_to_same_pids(plan_.details); }
+    bool has_host_pids() const {
+        return choice_.manifest.runtime == target_.runtime() && target_.adapter->restores_to_same_pids(plan_.details);
+    }
 
     /// Is a network namespace gone that could be made again?
     bool lacks_network() const {

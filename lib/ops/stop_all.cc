@@ -8,8 +8,6 @@
 namespace stasis::ops {
 namespace {
 
-bool runs(runtime::Status status) { return status == runtime::Status::running || status == runtime::Status::paused; }
-
 class StopAll {
   public:
     StopAll(Context& context, const AllRequest& request)
@@ -48,22 +46,10 @@ class StopAll {
 
     std::vector<Target> running() const {
         std::vector<Target> found;
-        for (const runtime::Adapter* adapter : chosen_adapters(context_, request_)) {
-            const std::vector<std::string> containers = adapter->list().value_or(std::vector<std::string>());
-            for (const std::string& container : containers)
-                if (!is_excluded(request_, adapter->name(), container) && may_run(*adapter, container))
-                    found.push_back({adapter, container});
-        }
+        for (const runtime::Adapter* adapter : chosen_adapters(context_, request_))
+            for (const Target& target : running_in(*adapter))
+                if (!is_excluded(request_, target.runtime(), target.container)) found.push_back(target);
         return found;
-    }
-
-    /// One whose status can't be told is looked at, and the failure reported.
-    static bool may_run(const runtime::Adapter& adapter, const std::string& container) {
-        try {
-            return runs(adapter.status(container));
-        } catch (const Error&) {
-            return true;
-        }
     }
 
     void look_at(const Target& target) {

@@ -12,7 +12,7 @@ json() {
     "$PYTHON" -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
-of = {r["target"].split(":")[1].rsplit("-", 1)[0]: r for r in d}
+of = {r["target"].split(":")[1].rsplit("-", 1)[0]: r for r in d if isinstance(d, list)}
 print(eval(sys.argv[2]))' "$WORK/out" "$1"
 }
 
@@ -72,6 +72,12 @@ for name in web db cache; do new_container "$name"; done
 bundle_set "$WORK/web.bundle" 'c["annotations"] = {"org.stasis.order": "-10"}'
 bundle_set "$WORK/db.bundle" 'c["annotations"] = {"org.stasis.order": "10"}'
 for name in web db cache; do start "$name"; done
+
+echo "== all of them are shown, and can be dumped"
+expect_exit 0 stasis check --all
+for name in web db cache; do says "runc:${ID[$name]} can be dumped"; done
+expect_exit 0 stasis list --all
+for name in web db cache; do says "runc:${ID[$name]} is running"; done
 
 echo "== another kernel: all of them are looked at, and what they use of it"
 printf '# Linux/x86 6.12.1 Kernel Configuration\nCONFIG_CHECKPOINT_RESTORE=y\n' >"$WORK/config"
@@ -142,6 +148,11 @@ says "which is no whole number"
 goes_on web db cache
 container_runs "${ID[odd]}" || fail "odd was stopped"
 check_eq "$(states_of db)" "$before" "stop states of db"
+expect_exit 1 stasis --json check --all
+check_eq "$(json 'd["ok"], sorted(r["target"] for r in d["targets"] if not r["ok"])')" "(False, ['runc:${ID[odd]}'])" \
+    "which can't be dumped"
+expect_exit 0 stasis --json list --all
+check_eq "$(json '[c["status"] for c in d["containers"] if "odd" in c["target"]]')" "['running']" "odd's status"
 expect_exit 1 stasis --json stateful-stop --all
 check_eq "$(json '{k: r["outcome"] for k, r in of.items()}["db"]')" untouched "db beside one that is in the way"
 check_eq "$(json 'of["odd"]["error"]["exit_code"]')" 1 "exit code of odd"

@@ -34,6 +34,26 @@ for size in 1G 16M 1M; do
 done
 expect_exit 2 stasis snapshot "runc:$ID" --buffer much
 
+echo "== no more is held than stasis's own control group allows"
+limited() { # BYTES COMMAND...
+    local group=/sys/fs/cgroup/$RUN limit=memory.max
+    if [ -d /sys/fs/cgroup/memory ]; then
+        group=/sys/fs/cgroup/memory/$RUN limit=memory.limit_in_bytes
+    else
+        echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+    fi
+    mkdir -p "$group"
+    echo "rmdir $group" >"$REGISTRY/undo.limited"
+    echo "$1" >"$group/$limit"
+    bash -c 'echo $$ >"$1/cgroup.procs" && exec "${@:2}"' limited "$group" "${@:2}"
+}
+expect_exit 0 limited 150M "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" --json \
+    snapshot "runc:$ID" limited --full
+held=$(("$("$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)["buffer_bytes"])' <<<"$OUT")" >> 20))
+check_ge "$held" 1 "MiB held"
+check_ge 75 "$held" "MiB allowed"
+expect_exit 0 stasis verify "runc:$ID" limited
+
 # The dump with its pages on their way: CRIU says in its log when it begins to send.
 sends_pages() { grep -qs 'Dumping pages\|page-xfer\|Transferring pages' "$STASIS_STORE/runc/$ID"/*.partial/logs/dump.log; }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "lib/proc/memory.h"
 #include "lib/sys/child.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
@@ -197,6 +198,25 @@ TEST_CASE("mount points may hold anything") {
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
     REQUIRE((WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77));
+}
+
+TEST_CASE("what is left of a control group's memory", "[proc]") {
+    const TempDir temp;
+    const auto write = [&](const std::string& name, const std::string& text) { test::write(temp / name, text); };
+    CHECK(room_in_group(temp.path(), "/") == UINT64_MAX);
+    write("a/memory.max", "max\n");
+    write("a/b/memory.max", "1000\n");
+    write("a/b/memory.current", "700\n");
+    write("a/b/memory.stat", "anon 500\nfile 150\n");
+    write("a/b/c/memory.max", "max\n");
+    CHECK(room_in_group(temp.path(), "/a") == UINT64_MAX);
+    CHECK(room_in_group(temp.path(), "/a/b/c") == 450);
+    write("a/b/c/memory.limit_in_bytes", "100\n");
+    write("a/b/c/memory.usage_in_bytes", "80\n");
+    write("a/b/c/memory.stat", "cache 1\ntotal_cache 30\n");
+    CHECK(room_in_group(temp.path(), "/a/b/c") == 50);
+    write("a/b/c/memory.usage_in_bytes", "200\n");
+    CHECK(room_in_group(temp.path(), "/a/b/c") == 0);
 }
 
 }  // namespace
