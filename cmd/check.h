@@ -11,8 +11,8 @@ namespace stasis {
 
 struct CheckOptions {
     std::string target;
-    bool all = false;  ///< all that run, rather than one
-    std::string kernel;  ///< of --for-kernel
+    bool all = false;      ///< all that run, rather than one
+    std::string kernel;    ///< of --for-kernel
     move::Destination to;  ///< also whether it can be moved there; none without a host
     ops::MoveFiles files;
     ops::Wishes wishes;

@@ -116,6 +116,7 @@ no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE
 expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --recover
 check_eq "$(in_report 'report["where"]')" there "where it is, asked again"
 rc_b delete --force "$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/*
 
 echo "== volumes go along when they are asked to"
 restart_at() { # BUNDLE STATUS

@@ -10,11 +10,13 @@ COUNT='i=0; while :; do i=$((i+1)); echo $i >/new; mv /new /count; echo $i >/dev
 count() { in_pod cat /count; }
 counts_beyond() { [ "$(count)" -gt "$1" ]; }
 
+logs_count() { grep -q '^count ' <<<"$(podman logs --tail 1 "$NAME")"; }
+
 check_alive() { # WHAT: podman has the container as before
     check_eq "$(pod_status)" running "$1: podman inspect"
     podman ps --format '{{.Names}}' | grep -qx "$NAME" || fail "$1: podman ps does not list $NAME"
     wait_for 10 "$1: $NAME counts on" counts_beyond "$(count)"
-    podman logs --tail 1 "$NAME" | grep -q '^count ' || fail "$1: podman logs has no output"
+    wait_for 10 "$1: podman logs to have its output" logs_count
 }
 
 # A snapshot and back, then a stop and back.
