@@ -159,6 +159,7 @@ echo "== no files go along where both hosts have the same"
 new_container shared files /data
 expect_exit 6 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}" --shared-storage
 grep -q "is not here" <<<"$ERR" || fail "no word of the missing folder: $ERR"
+rc delete --force "$ID" # or files would vanish under the copy
 cp -a "$BUNDLE" "$WORK/shared" # the second host sees it as well
 rm -r "$WORK"/shared/rootfs/data/*
 restart_at "$WORK/shared" "$WORK/shared/rootfs/status"
