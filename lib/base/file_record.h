@@ -7,12 +7,18 @@
 
 namespace stasis {
 
+/// Larger files have a checksum by pages: it takes all cores to read them.
+constexpr std::uint64_t kLargeFile = 1 << 20;
+constexpr std::string_view kByPages = "pages:";
+
 /// What the manifest keeps of one file of a checkpoint. For a symbolic link, size and checksum
 /// are those of its text.
 struct FileRecord {
     bool is_link = false;
     std::uint64_t size = 0;
-    std::string checksum;  ///< xxh3-128 as 32 hexadecimal digits
+    /// xxh3-128 as 32 hexadecimal digits. Of a file of more than kLargeFile bytes: kByPages, and the checksum of the
+    /// hashes of its pages, 16 bytes each, the least significant first. Format 1 has no such.
+    std::string checksum;
 
     bool operator==(const FileRecord&) const = default;
 };

@@ -118,7 +118,7 @@ class Comparison {
         if (attributes_of(from) != to || not_before(from.st_ctim, before_.time)) return true;
         if (!S_ISREG(from.st_mode) || !written_.contains(path)) return false;
         const auto known = records_.find(path);
-        return known == records_.end() || sys::record_of(original, name) != known->second;
+        return known == records_.end() || sys::record_of(original, name, &known->second) != known->second;
     }
 
     void everything_below(int directory, const std::string& prefix, dev_t device) {

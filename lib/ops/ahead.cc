@@ -52,7 +52,7 @@ void MemoryAhead::run(const runtime::Description& described, const Path& folder,
         sys::make_directory(folder / name, kSearchable);
         const Clock::time_point began = Clock::now();
         const FileRecords known = pages::copy_live(find_tasks(described.init), folder / name, layout_,
-                                                   {std::move(parent_), {}, true}, context_.interrupts);
+                                                   {std::move(parent_), {}}, context_.interrupts);
         look_us_ = microseconds_between(began, Clock::now());
         parent_ = pages::Parent::load(folder / name, complete(folder / name, known, context_.interrupts));
         const std::uint64_t sent_before = channel_.sent_bytes();

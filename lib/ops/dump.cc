@@ -252,7 +252,7 @@ class Dump {
         }
         pages::Savings savings{
             request_.escort != nullptr ? request_.escort->copy_ahead(found, folders) : parent_memory(),
-            request_.compression, request_.escort != nullptr};
+            request_.compression};
         const bool saves = savings.parent || savings.compression.codec != pages::Codec::none;
         if (!saves && request_.kind == DumpKind::stop) return;
         try {

@@ -27,7 +27,7 @@ std::optional<Earlier::Lent<pages::Parent>> Earlier::memory() const {
                          [](const auto& file) { return pages::is_hashes_image(file.first); }))
             continue;
         auto parent = pages::Parent::load(folders(entry).images(), images);
-        if (!parent) return std::nullopt;
+        if (!parent || !parent->is_worth_it()) return std::nullopt;
         return Lent<pages::Parent>{entry.checkpoint, std::move(*parent)};
     }
     return std::nullopt;

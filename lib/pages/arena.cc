@@ -7,8 +7,8 @@
 #include <cerrno>
 
 #include "lib/base/error.h"
-#include "lib/pages/parallel.h"
 #include "lib/pages/protocol.h"
+#include "lib/sys/parallel.h"
 
 namespace stasis::pages {
 namespace {
@@ -31,7 +31,7 @@ void Arena::prefault(std::size_t offset, std::size_t length) {
     if (offset >= capacity_) return;
     const std::size_t end = std::min(offset + length, capacity_);
     std::atomic<bool> taken = true;
-    in_parallel((end - offset + kHugePage - 1) / kHugePage, [&](std::size_t first, std::size_t last) {
+    sys::in_parallel((end - offset + kHugePage - 1) / kHugePage, [&](std::size_t first, std::size_t last) {
         const std::size_t begin = offset + first * kHugePage;
         if (::madvise(start_ + begin, std::min(offset + last * kHugePage, end) - begin, MADV_POPULATE_WRITE) < 0)
             taken = false;

@@ -21,12 +21,12 @@ class Arena {
 
     /// The next bytes, at most so many; empty when all is handed out.
     std::span<std::byte> take(std::size_t bytes);
+    /// Takes back the last so many of them.
+    void give_back(std::size_t bytes) { used_ -= bytes; }
     std::size_t used() const { return used_; }
     /// How much memory it has taken at most.
     std::size_t peak() const { return peak_; }
     std::span<const std::byte> at(std::size_t offset, std::size_t length) const { return {start_ + offset, length}; }
-    /// All that was handed out.
-    std::span<const std::byte> used_bytes() const { return {start_, used_}; }
     /// Gives back memory whose bytes are no longer needed.
     void release(std::size_t offset, std::size_t length);
     /// Gives back what was taken and is not handed out.

@@ -1,6 +1,7 @@
 #include "lib/pages/images.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "lib/base/error.h"
 
@@ -24,9 +25,27 @@ void append(std::vector<Entry>& entries, const Entry& entry) {
 
 }  // namespace
 
+Images::Images(sys::Path folder, Layout layout, Savings savings)
+    : folder_(std::move(folder)),
+      layout_(layout),
+      compression_(savings.compression),
+      parent_(std::move(savings.parent)) {
+    if (!parent_) return;
+    try {
+        parent_->link_into(folder_);
+    } catch (const Error&) {
+        drop_parent();  // no hard links here: then the whole memory is written
+    }
+}
+
+void Images::drop_parent() {
+    sys::remove_tree(folder_ / Parent::kFolder);
+    parent_.reset();
+}
+
 void Images::open(const ImageId& id) {
     const auto pages_id = static_cast<std::uint32_t>(images_.size() + 1);
-    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_)});
+    images_.push_back({id, {pages_id, {}}, 0, {}, PagesFile(folder_ / pages_name(pages_id), compression_)});
 }
 
 void Images::add(const Header& header) {
@@ -34,97 +53,70 @@ void Images::add(const Header& header) {
     next_ = {header.address, 0, header.flags};
 }
 
-void Images::extend(std::size_t offset, std::size_t length) {
-    next_.pages = length / kPageSize;
-    std::vector<Piece>& pieces = images_.back().in_arena;
-    // CRIU sends a MiB or so at a time of what may be one large stretch.
-    if (!pieces.empty() && pieces.back().is_followed_by(next_, offset))
-        pieces.back().entry.pages += next_.pages;
+void Images::take(Arena& arena, std::span<std::byte> received) {
+    Image& image = images_.back();
+    std::size_t kept = received.size();
+    if (parent_)
+        kept = keep_changed(image, received);
     else
-        pieces.push_back({next_, offset});
-    next_.address = next_.end();
+        append(image.pagemap.entries, {next_.address, received.size() / kPageSize, next_.flags});
+    arena.give_back(received.size() - kept);
+    image.in_arena += kept;
+    next_.address += received.size();
 }
 
-/// For each page of the arena.
-std::vector<bool> Images::find_unchanged(const std::vector<Hash>& hashes) const {
-    std::vector<bool> unchanged(hashes.size());
-    if (!parent_) return unchanged;
-    for (const Image& image : images_)
-        for (const Piece& piece : image.in_arena) {
-            std::span<const Hash> known;
-            const std::size_t first = piece.offset / kPageSize;
-            for (std::size_t page = 0; page < piece.entry.pages; ++page) {
-                if (known.empty()) known = parent_->from(image.id, piece.entry.address + page * kPageSize);
-                if (known.empty()) continue;
-                unchanged[first + page] = known.front() == hashes[first + page];
-                known = known.subspan(1);
-            }
-        }
-    return unchanged;
-}
-
-/// A parent is kept that is worth its space: a checkpoint keeps all of it, also what it no longer needs.
-void Images::settle_parent(const std::vector<bool>& unchanged) {
-    constexpr long kWorthIt = 4;
-    is_parent_settled_ = true;
-    if (!parent_) return;
-    const bool is_worth_it = always_ || std::count(unchanged.begin(), unchanged.end(), true) * kWorthIt >=
-                                            static_cast<long>(unchanged.size());
-    try {
-        if (is_worth_it) return parent_->link_into(folder_);
-    } catch (const Error&) {
-        sys::remove_tree(folder_ / Parent::kFolder);  // no hard links here: then the whole memory is written
+/// Moves what the parent does not have to the beginning, and returns how many bytes it is.
+std::size_t Images::keep_changed(Image& image, std::span<std::byte> received) {
+    const std::vector<Hash> hashes = sys::hash_pages(received);
+    std::span<const Hash> known;
+    std::size_t kept = 0;
+    for (std::size_t page = 0; page < hashes.size(); ++page) {
+        const std::uint64_t address = next_.address + page * kPageSize;
+        if (known.empty()) known = parent_->from(image.id, address);
+        const bool is_unchanged = !known.empty() && known.front() == hashes[page];
+        if (!known.empty()) known = known.subspan(1);
+        // Never with kLazy: CRIU's lazy-pages would wait for them for ever (4.2.1, criu/pagemap.c: read_parent_page()).
+        append(image.pagemap.entries, {address, 1, is_unchanged ? kInParent : next_.flags});
+        is_shared_ |= is_unchanged;
+        if (is_unchanged) continue;
+        std::memmove(received.data() + kept, received.data() + page * kPageSize, kPageSize);
+        kept += kPageSize;
+        image.hashes.push_back(hashes[page]);
     }
-    parent_.reset();
+    return kept;
 }
 
 void Images::write_pages(Arena& arena, const std::function<void()>& check) {
-    const std::vector<Hash> hashes = hash_pages(arena.used_bytes());
-    std::vector<bool> unchanged = find_unchanged(hashes);
-    if (!is_parent_settled_) settle_parent(unchanged);
-    if (!parent_) unchanged.assign(hashes.size(), false);
+    constexpr std::size_t kAtOnce = 16 << 20;
+    std::size_t offset = 0;
     for (Image& image : images_) {
+        if (image.in_arena == 0) continue;
         image.pages.open();
-        for (const Piece& piece : image.in_arena) write_piece(image, piece, hashes, unchanged, arena, check);
+        for (std::size_t done = 0; done < image.in_arena; done += kAtOnce) {
+            check();
+            const std::size_t length = std::min(kAtOnce, image.in_arena - done);
+            const std::span<const Hash> hashes(image.hashes);
+            image.pages.append(arena.at(offset, length),
+                               parent_ ? hashes.subspan(done / kPageSize, length / kPageSize) : hashes);
+            // Huge pages are not torn apart for less.
+            if (length == kAtOnce) arena.release(offset, length);
+            offset += length;
+        }
         image.pages.close();
-        image.in_arena.clear();
+        image.in_arena = 0;
+        image.hashes.clear();
     }
     arena.reset();
 }
 
-/// In runs of pages that are all to be written, or all known.
-void Images::write_piece(Image& image, const Piece& piece, const std::vector<Hash>& hashes,
-                         const std::vector<bool>& unchanged, Arena& arena, const std::function<void()>& check) {
-    constexpr std::size_t kMost = (16 << 20) / kPageSize;
-    const std::size_t first = piece.offset / kPageSize;
-    for (std::size_t page = 0; page < piece.entry.pages;) {
-        const bool is_unchanged = unchanged[first + page];
-        std::size_t end = page + 1;
-        while (end < piece.entry.pages && end - page < kMost && unchanged[first + end] == is_unchanged) ++end;
-        // Never with kLazy: CRIU's lazy-pages would wait for them for ever (4.2.1, criu/pagemap.c: read_parent_page()).
-        const std::uint32_t flags = is_unchanged ? kInParent : piece.entry.flags;
-        append(image.pagemap.entries, {piece.entry.address + page * kPageSize, end - page, flags});
-        if (!is_unchanged) {
-            check();
-            const std::size_t offset = (first + page) * kPageSize;
-            const std::size_t length = (end - page) * kPageSize;
-            image.pages.append(arena.at(offset, length));
-            image.hashes.insert(image.hashes.end(), hashes.begin() + static_cast<std::ptrdiff_t>(first + page),
-                                hashes.begin() + static_cast<std::ptrdiff_t>(first + end));
-            // Huge pages are not torn apart for less.
-            if (end - page == kMost) arena.release(offset, length);
-        }
-        page = end;
-    }
-}
-
 void Images::write_pagemaps() {
+    if (parent_ && !is_shared_) drop_parent();
     if (parent_) records_ = parent_->records();
     for (Image& image : images_) {
         image.pages.finish();
         write_pagemap(folder_ / pagemap_name(image.id), image.pagemap, layout_.wide_counts);
-        sys::write_new_file(folder_ / hashes_name(image.pagemap.pages_id),
-                            text_of(std::as_bytes(std::span(image.hashes))), kImageMode);
+        sys::write_new_file(folder_ / hashes_name(image.pagemap.pages_id), text_of(std::as_bytes(image.pages.hashes())),
+                            kImageMode);
         records_[image.pages.name()] = image.pages.record();
     }
 }

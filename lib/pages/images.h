@@ -19,27 +19,22 @@ namespace stasis::pages {
 struct Savings {
     std::optional<Parent> parent;
     Compression compression;
-    bool always = false;  ///< the parent is kept however little it has
 };
 
 /// The memory images of a dump as CRIU writes them itself: `pagemap-PID.img` and `pagemap-shmem-ID.img` with the
 /// addresses, and a `pages-N.img` each with what is there (4.2.1, criu/page-xfer.c); and a `hashes-N.img`, by which
-/// a later dump knows what has not changed. With a parent, only what differs from it is written.
+/// a later dump knows what has not changed. With a parent, only what differs from it is kept and written.
 class Images {
   public:
-    Images(sys::Path folder, Layout layout, Savings savings)
-        : folder_(std::move(folder)),
-          layout_(layout),
-          compression_(savings.compression),
-          parent_(std::move(savings.parent)),
-          always_(savings.always) {}
+    /// Links the parent into the folder, or does without where that can't be done.
+    Images(sys::Path folder, Layout layout, Savings savings);
 
     /// What is added from here on belongs to this image.
     void open(const ImageId& id);
     /// Pages at `header.address`, or where they are.
     void add(const Header& header);
-    /// Bytes of the arena that belong to what was added last: whole pages.
-    void extend(std::size_t offset, std::size_t length);
+    /// The next of these pages: what the arena gave last. What the parent has goes back to it.
+    void take(Arena& arena, std::span<std::byte> received);
 
     /// Appends what lies in the arena to the files, and empties it. `check` is called now and then, and may throw.
     void write_pages(Arena& arena, const std::function<void()>& check);
@@ -48,36 +43,26 @@ class Images {
 
     /// What is known of the files without reading them.
     const FileRecords& records() const { return records_; }
+    /// Where it turned out to have nothing: until write_pagemaps().
     bool has_parent() const { return parent_.has_value(); }
 
   private:
-    struct Piece {
-        Entry entry;
-        std::size_t offset;  ///< in the arena
-
-        bool is_followed_by(const Entry& next, std::size_t next_offset) const {
-            return entry.is_followed_by(next) && offset + entry.pages * kPageSize == next_offset;
-        }
-    };
     struct Image {
         ImageId id;
         Pagemap pagemap;
-        std::vector<Piece> in_arena;
-        std::vector<Hash> hashes;  ///< of the pages that were written
+        std::size_t in_arena = 0;  ///< bytes, behind those of the image before
+        std::vector<Hash> hashes;  ///< of these, where they were compared with the parent
         PagesFile pages;
     };
 
-    std::vector<bool> find_unchanged(const std::vector<Hash>& hashes) const;
-    void write_piece(Image& image, const Piece& piece, const std::vector<Hash>& hashes,
-                     const std::vector<bool>& unchanged, Arena& arena, const std::function<void()>& check);
-    void settle_parent(const std::vector<bool>& unchanged);
+    void drop_parent();
+    std::size_t keep_changed(Image& image, std::span<std::byte> received);
 
     sys::Path folder_;
     Layout layout_;
     Compression compression_;
     std::optional<Parent> parent_;
-    bool always_;
-    bool is_parent_settled_ = false;
+    bool is_shared_ = false;  ///< does the parent have anything?
     std::vector<Image> images_;
     Entry next_;  ///< where what comes next belongs
     FileRecords records_;

@@ -52,11 +52,11 @@ class Round {
     std::uint64_t read(int memory, std::uint64_t address, std::uint64_t bytes) {
         interrupts_.check();
         if (arena_.used() == kAtOnce) write();
-        const std::size_t offset = arena_.used();
         const std::span<std::byte> room = arena_.take(bytes);
         const ssize_t got = ::pread(memory, room.data(), room.size(), static_cast<off_t>(address));
         const std::uint64_t whole = got < 0 ? 0 : static_cast<std::uint64_t>(got) / kPageSize * kPageSize;
-        if (whole > 0) images_.extend(offset, whole);
+        arena_.give_back(room.size() - whole);
+        images_.take(arena_, room.first(whole));
         return whole;
     }
 

@@ -10,7 +10,7 @@
 #include <future>
 
 #include "lib/base/error.h"
-#include "lib/pages/parallel.h"
+#include "lib/sys/parallel.h"
 
 namespace stasis::pages {
 namespace {
@@ -84,8 +84,21 @@ void PagesFile::open() { fd_ = sys::open_path(path_, O_WRONLY | O_CREAT | O_APPE
 
 void PagesFile::close() { fd_.reset(); }
 
-void PagesFile::append(std::span<const std::byte> bytes) {
-    if (compression_.codec == Codec::none) return write(text_of(bytes));
+void PagesFile::append(std::span<const std::byte> memory, std::span<const Hash> known) {
+    const auto policy = known.empty() ? std::launch::async : std::launch::deferred;
+    std::future<std::vector<Hash>> hashing = std::async(policy, [&] {
+        return known.empty() ? sys::hash_pages(memory) : std::vector<Hash>(known.begin(), known.end());
+    });
+    if (compression_.codec == Codec::none)
+        write(text_of(memory));
+    else
+        compress_and_write(memory);
+    const std::vector<Hash> hashes = hashing.get();
+    hashes_.insert(hashes_.end(), hashes.begin(), hashes.end());
+    if (compression_.codec == Codec::none) recorder_.add_pages(text_of(memory), hashes);
+}
+
+void PagesFile::compress_and_write(std::span<const std::byte> bytes) {
     // What is left from before fills a frame first; then whole frames go straight from where they lie.
     if (!pending_.empty()) {
         const std::size_t missing = std::min(kFrame - pending_.size(), bytes.size());
@@ -104,7 +117,7 @@ void PagesFile::write_frames(std::span<const std::byte> bytes) {
     for (std::size_t done = 0; done < bytes.size();) {
         const std::span<const std::byte> batch = bytes.subspan(done, std::min(kBatch * kFrame, bytes.size() - done));
         std::vector<std::string> frames((batch.size() + kFrame - 1) / kFrame);
-        in_parallel(frames.size(), [&](std::size_t first, std::size_t last) {
+        sys::in_parallel(frames.size(), [&](std::size_t first, std::size_t last) {
             for (std::size_t i = first; i < last; ++i)
                 frames[i] =
                     compress(compression_, batch.subspan(i * kFrame, std::min(kFrame, batch.size() - i * kFrame)));
@@ -113,17 +126,14 @@ void PagesFile::write_frames(std::span<const std::byte> bytes) {
             frames_.push_back({static_cast<std::uint32_t>(frames[i].size()),
                                static_cast<std::uint32_t>(std::min(kFrame, batch.size() - i * kFrame))});
             write(frames[i]);
+            recorder_.add(frames[i]);
         }
         done += batch.size();
     }
 }
 
 void PagesFile::write(std::string_view text) {
-    constexpr std::size_t kWorthAThread = 4 << 20;
-    const auto policy = text.size() >= kWorthAThread ? std::launch::async : std::launch::deferred;
-    const std::future<void> recorded = std::async(policy, [&] { recorder_.add(text); });
     sys::write_all(fd_.get(), text, path_.native());
-    recorded.wait();
     // The disk shall not wait for the end.
     constexpr std::size_t kWorthIt = 64 << 20;
     not_on_its_way_ += text.size();
@@ -144,6 +154,7 @@ void PagesFile::finish() {
         table += '\0';
         append_number(table, kSeekable);
         write(table);
+        recorder_.add(table);
     }
     close();
 }
@@ -169,7 +180,7 @@ void decompress_file(const sys::Path& compressed, const sys::Path& plain, sys::I
             offsets.push_back(offset);
             offset += frame.compressed;
         }
-        in_parallel(batch.size(), [&](std::size_t first, std::size_t last) {
+        sys::in_parallel(batch.size(), [&](std::size_t first, std::size_t last) {
             for (std::size_t i = first; i < last; ++i) {
                 std::vector<std::byte> bytes(batch[i].compressed);
                 read_at(from.get(), offsets[i], bytes, compressed);

@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "lib/pages/codec.h"
+#include "lib/pages/protocol.h"
 #include "lib/sys/checksum.h"
 #include "lib/sys/file.h"
 #include "lib/sys/interrupts.h"
 
 namespace stasis::pages {
+
+/// Of a page of memory: equal hashes are taken for equal pages.
+using Hash = sys::PageHash;
+static_assert(sys::kHashedPage == kPageSize);
 
 /// One frame of a compressed image.
 struct Frame {
@@ -26,8 +31,8 @@ class PagesFile {
     /// Creates nothing yet; `path` is without the codec's suffix.
     PagesFile(sys::Path path, Compression compression);
 
-    /// Adds memory at the end; open() before.
-    void append(std::span<const std::byte> bytes);
+    /// Adds pages at the end, with their hashes where these are known; open() before.
+    void append(std::span<const std::byte> memory, std::span<const Hash> known = {});
     /// Opens it, and closes it again: there may be more of them than descriptors.
     void open();
     void close();
@@ -36,15 +41,19 @@ class PagesFile {
 
     std::string name() const { return path_.filename(); }
     FileRecord record() const { return recorder_.record(); }
+    /// Of all pages, in their order.
+    std::span<const Hash> hashes() const { return hashes_; }
 
   private:
     void write(std::string_view text);
+    void compress_and_write(std::span<const std::byte> bytes);
     void write_frames(std::span<const std::byte> bytes);
 
     sys::Path path_;
     Compression compression_;
     sys::UniqueFd fd_;
     sys::Recorder recorder_;
+    std::vector<Hash> hashes_;
     std::vector<std::byte> pending_;  ///< less than a frame
     std::vector<Frame> frames_;
     std::size_t not_on_its_way_ = 0;  ///< bytes that the disk was not told of

@@ -28,7 +28,7 @@ std::size_t depth_of(const sys::Path& path) {
 
 /// Is it as its record says? Of pages, which may be many, the size alone.
 bool is_as_recorded(int images, const std::string& path, const FileRecord& record) {
-    if (!is_pages_image(sys::Path(path).filename())) return sys::record_of(images, path) == record;
+    if (!is_pages_image(sys::Path(path).filename())) return sys::record_of(images, path, &record) == record;
     struct stat info {};
     return ::fstatat(images, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode) &&
            static_cast<std::uint64_t>(info.st_size) == record.size;
@@ -103,6 +103,15 @@ std::span<const Hash> Parent::from(const Runs& runs, const ImageId& id, std::uin
 }
 
 std::span<const Hash> Parent::from(const ImageId& id, std::uint64_t address) const { return from(runs_, id, address); }
+
+bool Parent::is_worth_it() const {
+    std::size_t kept = 0;
+    for (const std::vector<Hash>& image : hashes_) kept += image.size();
+    std::size_t used = 0;
+    for (const auto& [id, runs] : runs_)
+        for (const Run& run : runs) used += run.hashes.size();
+    return kept <= 2 * used;
+}
 
 void Parent::link_into(const sys::Path& images) const {
     constexpr mode_t kSearchable = 0755;  // as the images: the root of a user namespace reads them

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "lib/base/file_record.h"
-#include "lib/pages/hash.h"
 #include "lib/pages/names.h"
+#include "lib/pages/pages_file.h"
 #include "lib/sys/file.h"
 
 namespace stasis::pages {
@@ -26,6 +26,9 @@ class Parent {
 
     /// The hashes of the pages that follow each other from this address on; empty where there is none at it.
     std::span<const Hash> from(const ImageId& id, std::uint64_t address) const;
+
+    /// Is at least half of what it keeps on the disk still of use? A checkpoint keeps all of its parent.
+    bool is_worth_it() const;
 
     /// Creates the folder `parent` below new images. Throws system_error where the file system has no room, or no
     /// hard links.

@@ -204,7 +204,8 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
         if (!is_folder(path))
             problems.push_back("'" + name + "' does not belong there");
         else if (name != "logs")
-            found.merge(with_prefix(name + "/", sys::record_tree(path, interrupts)));
+            found.merge(with_prefix(name + "/",
+                                    sys::record_tree(path, interrupts, {}, records_below(manifest.files, name + "/"))));
     }
     for (const auto& [path, record] : manifest.files) {
         const auto there = found.find(path);

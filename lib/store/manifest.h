@@ -21,7 +21,7 @@ class NewerFormat : public Error {
 };
 
 /// The format that this stasis writes, and the oldest that it reads.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr int kOldestFormat = 1;
 
 struct Task {

@@ -40,7 +40,7 @@ std::optional<MoveRecord> read_move(const Store& store, const std::string& runti
     try {
         const Json json = Json::parse(*text);
         std::vector<Path> made;
-        for (const Json& path : json.at("made")) made.push_back(decode_path(path));
+        for (const Json& folder : json.at("made")) made.push_back(decode_path(folder));
         return MoveRecord{json.at("id"),   state_from(json.at("state")), json.at("peer"), json.at("checkpoint"),
                           std::move(made), json.at("runtime_details")};
     } catch (const nlohmann::json::exception&) {

@@ -75,8 +75,8 @@ $OTHER"
 : >"$F/manifest.json"
 damaged damaged "stasis: error: the manifest of '$F' is damaged: it is not whole
 $OTHER"
-sed -i 's/"format": 1,/"format": 2,/' "$F/manifest.json"
-damaged newer "stasis: error: '$F' was written by a newer stasis (format 2, this one reads up to 1)
+sed -i 's/"format": 2,/"format": 3,/' "$F/manifest.json"
+damaged newer "stasis: error: '$F' was written by a newer stasis (format 3, this one reads up to 2)
 stasis: hint: update stasis on this host"
 rm "$F/manifest.json"
 expect 6 stasis info "pid:$T" "$stop"

@@ -117,7 +117,7 @@ echo '{"format": -1}' >"$BAD/manifest.json"
 manifest damaged .
 sed -i 's/"kind": "snapshot"/"kind": "stop"/' "$BAD/manifest.json"
 manifest damaged checksum
-sed -i 's/"format": 1/"format": 2/' "$BAD/manifest.json"
+sed -i 's/"format": 2/"format": 3/' "$BAD/manifest.json"
 manifest newer 'newer stasis'
 echo '{"format": 9000000000000000000000}' >"$BAD/manifest.json"
 manifest damaged .

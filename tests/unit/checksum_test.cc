@@ -22,17 +22,66 @@ TEST_CASE("the checksum is xxh3-128 in its canonical form") {
 
 TEST_CASE("a record is of the entry itself") {
     const TempDir temp;
-    const std::string large = std::string(3 << 20, 'x') + "end";  // more than one block
-    test::write(temp / "large", large);
+    const std::string small = std::string((1 << 20) - 3, 'x') + "end";
+    test::write(temp / "small", small);
     test::write(temp / "empty", "");
-    std::filesystem::create_symlink("large", temp / "link");
+    std::filesystem::create_symlink("small", temp / "link");
     REQUIRE(::mkfifo((temp / "fifo").c_str(), 0600) == 0);
     const UniqueFd folder = open_path(temp.path(), O_RDONLY | O_DIRECTORY);
-    REQUIRE(record_of(folder.get(), "large") == FileRecord{false, large.size(), checksum(large)});
+    REQUIRE(record_of(folder.get(), "small") == FileRecord{false, small.size(), checksum(small)});
     REQUIRE(record_of(folder.get(), "empty") == FileRecord{false, 0, checksum("")});
-    REQUIRE(record_of(folder.get(), "link") == FileRecord{true, 5, checksum("large")});
+    REQUIRE(record_of(folder.get(), "link") == FileRecord{true, 5, checksum("small")});
     REQUIRE_FALSE(record_of(folder.get(), "fifo"));
     REQUIRE_THROWS_AS(record_of(folder.get(), "none"), Error);
+}
+
+/// Bytes of which no page is like another.
+std::string numbers(std::size_t size) {
+    std::string text;
+    for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i * i);
+    return text.substr(0, size);
+}
+
+TEST_CASE("a large file has a checksum by pages, however it comes") {
+    for (const std::size_t size : {(1 << 20) + 1, (1 << 20) + 4096, (9 << 20) + 4095}) {
+        const TempDir temp;
+        const std::string text = numbers(size);
+        std::string hashes;
+        for (std::size_t at = 0; at < size; at += 4096) {
+            const std::string page = text.substr(at, 4096);
+            const std::vector<PageHash> hash = hash_pages(std::as_bytes(std::span(page)));
+            REQUIRE(hash.size() == 1);
+            hashes.append(reinterpret_cast<const char*>(hash.data()), sizeof(PageHash));
+        }
+        const FileRecord expected{false, size, "pages:" + checksum(hashes)};
+        test::write(temp / "file", text);
+        const UniqueFd folder = open_path(temp.path(), O_RDONLY | O_DIRECTORY);
+        REQUIRE(record_of(folder.get(), "file") == expected);
+        for (const std::size_t piece : {1000UL, 4096UL, 5000UL, 3UL << 20}) {
+            Recorder recorder;
+            for (std::size_t at = 0; at < size; at += piece) recorder.add(std::string_view(text).substr(at, piece));
+            REQUIRE(recorder.record() == expected);
+        }
+        // As format 1 has it.
+        const FileRecord before{false, size, checksum(text)};
+        REQUIRE(record_of(folder.get(), "file", &before) == before);
+
+        std::string changed = text;
+        changed[size / 2] ^= 1;
+        test::write(temp / "file", changed);
+        REQUIRE(record_of(folder.get(), "file") != expected);
+        REQUIRE(record_of(folder.get(), "file", &before) != before);
+    }
+}
+
+TEST_CASE("the checksum of a small file is that of its bytes, however it comes") {
+    for (const std::size_t size : {0, 1, 4096, 5000, 1 << 20})
+        for (const std::size_t piece : {1000UL, 4096UL, 3UL << 20}) {
+            const std::string text = numbers(size);
+            Recorder recorder;
+            for (std::size_t at = 0; at < size; at += piece) recorder.add(std::string_view(text).substr(at, piece));
+            REQUIRE(recorder.record() == FileRecord{false, size, checksum(text)});
+        }
 }
 
 TEST_CASE("records of a tree hold every file and link, by its path") {

@@ -49,7 +49,7 @@ bool is_own(std::uint64_t address) {
 FileRecords copy(const sys::Path& folder, std::optional<Parent> parent) {
     sys::make_directory(folder, 0700);
     sys::Interrupts& interrupts = nothing_interrupts();
-    (void)copy_live({{kOurs, ::getpid()}}, folder, kWide, {std::move(parent), {}, true}, interrupts);
+    (void)copy_live({{kOurs, ::getpid()}}, folder, kWide, {std::move(parent), {}}, interrupts);
     return sys::record_tree(folder, interrupts);
 }
 
@@ -89,7 +89,7 @@ TEST_CASE("a round through live memory holds what the one before does not") {
     REQUIRE(known.size() >= kPages);
     for (const std::size_t i : {std::size_t{0}, std::size_t{5}, std::size_t{6}}) {
         const std::string page(kPageSize, static_cast<char>('a' + i));
-        REQUIRE(known[i] == hash_pages(std::as_bytes(std::span(page))).front());
+        REQUIRE(known[i] == sys::hash_pages(std::as_bytes(std::span(page))).front());
     }
 
     *memory.page(3) = 'x';
@@ -99,7 +99,8 @@ TEST_CASE("a round through live memory holds what the one before does not") {
     const std::optional<Parent> second = Parent::load(folder / "2", records);
     REQUIRE(second);
     const std::string changed = "x" + std::string(kPageSize - 1, 'd');
-    REQUIRE(second->from(kOurs, memory.address(3)).front() == hash_pages(std::as_bytes(std::span(changed))).front());
+    REQUIRE(second->from(kOurs, memory.address(3)).front() ==
+            sys::hash_pages(std::as_bytes(std::span(changed))).front());
     REQUIRE(records_below(records, "parent/").size() == 3);
 }
 

@@ -132,7 +132,7 @@ TEST_CASE("a manifest of format 1 from before there were expectations is read") 
 
 TEST_CASE("a manifest is plain ASCII that begins with its format") {
     const std::string text = to_text(sample());
-    REQUIRE(text.starts_with("{\n  \"format\": 1,\n"));
+    REQUIRE(text.starts_with("{\n  \"format\": 2,\n"));
     for (const char letter : text) REQUIRE((letter == '\n' || (letter >= 0x20 && letter < 0x7f)));
 }
 
@@ -180,7 +180,7 @@ TEST_CASE("what is no manifest is damaged") {
 
 TEST_CASE("a newer format is told apart from damage, whatever else it holds") {
     std::string text = to_text(sample());
-    text.replace(text.find("\"format\": 1"), 11, "\"format\": 2");
+    text.replace(text.find("\"format\": 2"), 11, "\"format\": 3");
     REQUIRE_THROWS_AS(parse_manifest(text, "x"), NewerFormat);
     REQUIRE_THROWS_AS(parse_manifest("{\"format\": 99}", "x"), NewerFormat);
     const Error error = error_of([] { (void)parse_manifest("{\"format\": 99}", "x"); });

@@ -199,14 +199,28 @@ TEST_CASE("pages that an earlier checkpoint has at the same place are not writte
     }
 }
 
-TEST_CASE("little that is the same is not worth a parent, and nothing is built upon damage") {
+TEST_CASE("a parent that has nothing is not kept, and one that keeps too much is not worth it") {
     const TempDir first, second;
     dump_into(first, 1 << 20, std::nullopt, {{process(1), {{0x1000, page('a') + page('b') + page('c')}}}});
     dump_into(second, 1 << 20, Parent::load(first.path(), records_of(first)),
-              {{process(1), {{0x1000, page('a') + page('x') + page('y') + page('z') + page('u')}}}});
-    REQUIRE(flags_of(second, "pagemap-1.img") == "1+5wl ");
+              {{process(1), {{0x1000, page('x') + page('y') + page('z')}}}});
+    REQUIRE(flags_of(second, "pagemap-1.img") == "1+3wl ");
     REQUIRE_FALSE(std::filesystem::exists(second / "parent"));
 
+    // The first's three pages are kept, and what the next wrote of its own.
+    for (const auto& [memory, is_worth_it] : {std::pair(page('a') + page('x') + page('y') + page('z'), true),
+                                              std::pair(page('a') + page('x') + page('y'), true),
+                                              std::pair(page('a') + page('x'), true), std::pair(page('a'), false)}) {
+        const TempDir next;
+        dump_into(next, 1 << 20, Parent::load(first.path(), records_of(first)), {{process(1), {{0x1000, memory}}}});
+        REQUIRE(std::filesystem::exists(next / "parent"));
+        REQUIRE(Parent::load(next.path(), records_of(next))->is_worth_it() == is_worth_it);
+    }
+}
+
+TEST_CASE("nothing is built upon damage") {
+    const TempDir first;
+    dump_into(first, 1 << 20, std::nullopt, {{process(1), {{0x1000, page('a') + page('b') + page('c')}}}});
     const FileRecords sealed = records_of(first);
     REQUIRE(Parent::load(first.path(), sealed));
     for (const char* name : {"hashes-1.img", "pagemap-1.img"}) {

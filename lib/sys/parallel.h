@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-namespace stasis::pages {
+namespace stasis::sys {
 
 /// Splits [0, count) among all cores: `work(first, last)` is called once for each part. Throws what one of them throws.
 template <typename Work>
@@ -20,4 +20,4 @@ void in_parallel(std::size_t count, const Work& work) {
     for (std::future<void>& other : others) other.get();
 }
 
-}  // namespace stasis::pages
+}  // namespace stasis::sys
