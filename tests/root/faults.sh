@@ -175,6 +175,24 @@ faults_total() { # LEAST
     check_ge "$FAULTS" "$1" "number of faults"
 }
 
+REAL_STORE=$STASIS_STORE
+SMALL=$WORK/small
+
+# For one fault the store is a file system of its own, of SIZE, which $fill fills up.
+small_store() { # SIZE
+    mkdir -p "$SMALL"
+    mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$SMALL"
+    STASIS_STORE=$SMALL/store
+}
+
+no_small_store() {
+    ! mountpoint -q "$SMALL" || umount "$SMALL"
+    rm -rf --one-file-system "$SMALL" # where it was unmounted, the next run wrote into the folder below
+    STASIS_STORE=$REAL_STORE
+}
+
+fill="head -c 100M /dev/zero >$SMALL/filler || true"
+
 # moments POINT...: POINT:asked, :answered and :done of notifications, the only one of `start` and `end`.
 moments() {
     local point

@@ -4,24 +4,6 @@
 . "$TESTS_DIR/bundle.sh"
 . "$TESTS_DIR/faults.sh"
 
-REAL_STORE=$STASIS_STORE
-SMALL=$WORK/small
-
-# For one fault the store is a file system of its own, of SIZE.
-small_store() { # SIZE
-    mkdir -p "$SMALL"
-    mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$SMALL"
-    STASIS_STORE=$SMALL/store
-}
-
-no_small_store() {
-    ! mountpoint -q "$SMALL" || umount "$SMALL"
-    rm -rf --one-file-system "$SMALL" # where it was unmounted, the next run wrote into the folder below
-    STASIS_STORE=$REAL_STORE
-}
-
-fill="head -c 100M /dev/zero >$SMALL/filler || true"
-
 # store_fault WHAT AT DO EXPECTED-TEXT COMMAND...: the target runs, and a snapshot into the same store
 # works once there is room again.
 store_fault() {
