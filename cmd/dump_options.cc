@@ -17,6 +17,7 @@ Json report_json(const ops::DumpReport& report) {
             {"criu_frozen_us", report.criu_frozen_us},
             {"total_us", report.total_us},
             {"bytes_written", report.bytes_written},
+            {"ahead_bytes", report.ahead_bytes},
             {"buffer_bytes", report.buffer_bytes},
             {"parent", report.parent},
             {"options", to_json(report.options)},

@@ -186,6 +186,15 @@ void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupt
     }
 }
 
+bool tracks_memory(const Binary& criu, sys::Interrupts& interrupts) {
+    rpc::Request request;
+    request.set_type(rpc::FEATURE_CHECK);
+    request.mutable_features()->set_mem_track(true);
+    Swrk process = Swrk::start(criu.path, true);
+    const OnEvent ignore = [](Event&) {};
+    return Conversation(process, "", ignore, interrupts).run(request, "tell its features").features().mem_track();
+}
+
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
                sys::Interrupts& interrupts, const std::vector<int>& inherited, const std::function<void()>& meanwhile) {
     rpc::Request request;

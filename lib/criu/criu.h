@@ -46,6 +46,10 @@ Binary find_binary(sys::Interrupts& interrupts);
 /// own words if not. `work` is a folder for its log.
 void check(const Binary& criu, const sys::Path& work, sys::Interrupts& interrupts);
 
+/// Can the kernel tell, and this CRIU ask, which pages were written to since a moment (soft-dirty bits)? By the
+/// FEATURE_CHECK request. Throws Kind::failed.
+bool tracks_memory(const Binary& criu, sys::Interrupts& interrupts);
+
 /// A notification and the descriptor that came with it (`orphan-pts-master`).
 struct Event {
     std::string script;

@@ -1,6 +1,7 @@
 #include "lib/criu/images.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
@@ -54,6 +55,8 @@ std::optional<std::string> mended(const std::string& image) {
     return changed ? std::optional(result) : std::nullopt;
 }
 
+constexpr const char* kInventory = "inventory.img";
+
 }  // namespace
 
 void mend_files_image(const sys::Path& images) {
@@ -62,6 +65,26 @@ void mend_files_image(const sys::Path& images) {
     if (!image) return;
     if (const std::optional<std::string> better = mended(*image))
         sys::write_file_atomically(images / "files.img", *better, kReadable);
+}
+
+void write_parent_inventory(const sys::Path& parent, std::chrono::microseconds uptime) {
+    // The only image with one magic number (criu/include/magic.h: INVENTORY_MAGIC); then the length of the entry.
+    constexpr std::uint32_t kMagic = 0x58313116;
+    constexpr std::uint32_t kImageVersion = 2;  // CRTOOLS_IMAGES_V1_1
+    constexpr mode_t kReadable = 0644;
+    images::Inventory inventory;
+    inventory.set_img_version(kImageVersion);
+    inventory.set_dump_uptime(static_cast<std::uint64_t>(uptime.count()));
+    const std::string entry = inventory.SerializeAsString();
+    std::string image;
+    for (const std::uint32_t number : {kMagic, static_cast<std::uint32_t>(entry.size())})
+        image.append(reinterpret_cast<const char*>(&number), sizeof number);
+    sys::write_new_file(parent / kInventory, image + entry, kReadable);
+}
+
+void remove_parent_inventory(const sys::Path& parent) {
+    (void)::unlink((parent / kInventory).c_str());
+    (void)::rmdir(parent.c_str());
 }
 
 }  // namespace stasis::criu

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include "lib/move/files.h"
+#include "lib/ops/live_tasks.h"
 #include "lib/pages/live.h"
-#include "lib/proc/own_memory.h"
-#include "lib/proc/process.h"
 #include "lib/sys/checksum.h"
 
 namespace stasis::ops {
@@ -19,19 +18,6 @@ constexpr double kWorthIt = 0.7;
 /// What a move takes besides memory while the container stands still: the freeze, the other images, the files, the
 /// restore. Seen for small containers.
 constexpr double kFixedUs = 200'000;
-
-/// CRIU calls memory by the pid that its task has in the container.
-std::vector<pages::LiveTask> find_tasks(const proc::Identity& init) {
-    std::vector<pages::LiveTask> tasks;
-    const std::size_t level = proc::pids_in_namespaces(init.pid).size();
-    for (const proc::Stat& task : proc::tree_of(init.pid, proc::all_processes())) {
-        const std::vector<pid_t> pids = proc::pids_in_namespaces(task.id.pid);
-        if (level == 0 || pids.size() < level) continue;
-        const auto number = static_cast<std::uint64_t>(pids[level - 1]);
-        tasks.push_back({{pages::ImageKind::process, number}, task.id.pid});
-    }
-    return tasks;
-}
 
 /// Of all files of a round and those that it shares with the ones before.
 FileRecords complete(const Path& folder, const FileRecords& known, sys::Interrupts& interrupts) {
@@ -51,7 +37,7 @@ void MemoryAhead::run(const runtime::Description& described, const Path& folder,
         const std::string name = std::to_string(rounds_.size() + 1);
         sys::make_directory(folder / name, kSearchable);
         const Clock::time_point began = Clock::now();
-        const FileRecords known = pages::copy_live(find_tasks(described.init), folder / name, layout_,
+        const FileRecords known = pages::copy_live(live_tasks(described.init), folder / name, layout_,
                                                    {std::move(parent_), {}}, context_.interrupts);
         look_us_ = microseconds_between(began, Clock::now());
         parent_ = pages::Parent::load(folder / name, complete(folder / name, known, context_.interrupts));

@@ -16,6 +16,7 @@
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
 #include "lib/ops/fit.h"
+#include "lib/ops/live_tasks.h"
 #include "lib/ops/record_network.h"
 #include "lib/ops/settle.h"
 #include "lib/pages/receiver.h"
@@ -198,12 +199,13 @@ class Dump {
         start_receiver(found, folders);
         if (receiver_) {
             options.mutable_ps()->set_fd(receiver_->socket());
+            if (copies_ahead_) track_memory(folders, options);
             inherited.push_back(receiver_->socket());
         }
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
         const auto on_event = [&](criu::Event& event) {
-            if (event.script == "pre-dump") before_freeze(folders);
+            if (event.script == "pre-dump") before_freeze(described.init, folders);
             if (event.script == "post-dump") while_frozen(target, described, partial);
         };
         try {
@@ -235,6 +237,24 @@ class Dump {
         options.set_config_file(file);
     }
 
+    /// What has not changed since before_freeze() copied it CRIU need not send.
+    static void track_memory(const store::Folders& folders, criu::rpc::Options& options) {
+        constexpr mode_t kSearchable = 0755;  // as the images
+        sys::make_directory(folders.images() / pages::Parent::kFolder, kSearchable);
+        criu::write_parent_inventory(folders.images() / pages::Parent::kFolder, proc::uptime());
+        options.set_track_mem(true);
+        options.set_parent_img(pages::Parent::kFolder);
+    }
+
+    /// Does it pay, is there room, and can the kernel tell what changes meanwhile?
+    bool can_copy_ahead(const Examination& found, std::uint64_t limit) const {
+        constexpr std::uint64_t kWorthIt = 64 << 20;  // less is sent in the time that a copy would spare
+        const std::uint64_t memory = found.seen.memory_bytes;
+        return request_.copy_ahead && request_.kind == DumpKind::snapshot && request_.escort == nullptr &&
+               memory >= kWorthIt && limit >= memory + memory / 2 &&
+               criu::tracks_memory(*found.criu, context_.interrupts);
+    }
+
     /// Where the protocol of this CRIU is known and there is memory for it. A stop state is written while the target
     /// stands still in any case: going through us pays where much of it need not be written.
     void start_receiver(const Examination& found, const store::Folders& folders) {
@@ -255,11 +275,14 @@ class Dump {
             request_.compression};
         const bool saves = savings.parent || savings.compression.codec != pages::Codec::none;
         if (!saves && request_.kind == DumpKind::stop) return;
+        copies_ahead_ = can_copy_ahead(found, limit);
+        const std::uint64_t room = copies_ahead_ ? 2 * expected : expected + expected / 8;
         try {
-            receiver_.emplace(folders.images(), *layout, expected,
-                              std::max(kLeast, std::min(limit, expected + expected / 8 + kSpare)), std::move(savings));
+            receiver_.emplace(folders.images(), *layout, expected, std::max(kLeast, std::min(limit, room + kSpare)),
+                              std::move(savings));
         } catch (const std::exception& error) {
             manifest_.parent.clear();
+            copies_ahead_ = false;
             context_.progress.warn(
                 fmt::format("there is no memory to hold the target's ({}): it will stand still "
                             "until all is written",
@@ -288,15 +311,20 @@ class Dump {
             name_full_store(error, partial.folders().root.parent_path());
             throw;
         }
+        if (copies_ahead_) criu::remove_parent_inventory(partial.folders().images() / pages::Parent::kFolder);
         buffer_bytes_ = receiver_->memory();
         known_images_ = receiver_->records();
         if (!receiver_->has_parent()) manifest_.parent.clear();
         receiver_.reset();
     }
 
-    void before_freeze(const store::Folders& folders) {
+    void before_freeze(const proc::Identity& init, const store::Folders& folders) {
         files_.finish_first_pass(context_.interrupts);
         if (receiver_) receiver_->wait_until_ready(context_.interrupts);
+        if (copies_ahead_) {
+            context_.progress.step("copying its memory ahead");
+            ahead_bytes_ = receiver_->copy_ahead(live_tasks(init), context_.interrupts);
+        }
         if (request_.kind == DumpKind::stop) {
             // What others have not written yet would be waited for in the seal.
             const sys::UniqueFd folder = sys::open_path(folders.root, O_RDONLY | O_DIRECTORY);
@@ -397,6 +425,7 @@ class Dump {
         report.total_us = microseconds_between(began_, Clock::now());
         report.bytes_written = manifest_.bytes() - files_.shared_bytes() - shared_memory_bytes();
         report.buffer_bytes = buffer_bytes_;
+        report.ahead_bytes = ahead_bytes_;
         report.parent = manifest_.parent;
         report.options = manifest_.criu_options;
         report.warnings = warnings_;
@@ -415,6 +444,8 @@ class Dump {
     FileCapture files_;
     FileRecords known_images_;
     std::optional<pages::Receiver> receiver_;
+    bool copies_ahead_ = false;
+    std::uint64_t ahead_bytes_ = 0;
     std::uint64_t buffer_bytes_ = 0;
     Clock::time_point frozen_since_;
     long long freeze_us_ = 0;
@@ -422,13 +453,14 @@ class Dump {
 
 }  // namespace
 
-DumpReport dump(Context& context, const DumpRequest& request) {
+DumpReport dump(Context& context, DumpRequest request) {
     require_root();
     for (auto pause = kPauses.begin();; ++pause) {
         try {
             return Dump(context, request).run();
         } catch (Error& error) {
             if (!error.transient() || request.escort != nullptr) throw;
+            request.copy_ahead = false;  // the plainest way is the surest
             if (pause == kPauses.end()) throw error.context(fmt::format("tried {} times", kPauses.size() + 1));
             context.progress.warn(fmt::format("{}: {}; trying again in {:g} s ({} of {})", error.message(),
                                               error.cause(), std::chrono::duration<double>(*pause).count(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "lib/base/error.h"
 
@@ -45,7 +46,7 @@ void Images::drop_parent() {
 
 void Images::open(const ImageId& id) {
     const auto pages_id = static_cast<std::uint32_t>(images_.size() + 1);
-    images_.push_back({id, {pages_id, {}}, 0, {}, PagesFile(folder_ / pages_name(pages_id), compression_)});
+    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_)});
 }
 
 void Images::add(const Header& header) {
@@ -61,8 +62,70 @@ void Images::take(Arena& arena, std::span<std::byte> received) {
     else
         append(image.pagemap.entries, {next_.address, received.size() / kPageSize, next_.flags});
     arena.give_back(received.size() - kept);
-    image.in_arena += kept;
+    add_piece(image, {arena.used() - kept, kept});
     next_.address += received.size();
+}
+
+void Images::add_piece(Image& image, const Piece& piece) {
+    std::vector<Piece>& pieces = image.in_arena;
+    if (!pieces.empty() && pieces.back().offset + pieces.back().length == piece.offset)
+        pieces.back().length += piece.length;
+    else if (piece.length > 0)
+        pieces.push_back(piece);
+}
+
+void Images::begin_dump() {
+    before_ = std::exchange(images_, {});
+    is_shared_ = false;
+    std::size_t offset = 0;  // nothing was written yet: they lie one behind the other
+    for (const Image& image : before_) {
+        std::span<const Hash> hashes(image.hashes);
+        for (const Entry& entry : image.pagemap.entries) {
+            const bool is_in_arena = (entry.flags & kInParent) == 0;
+            known_[image.id].push_back(
+                {entry, offset, parent_ && is_in_arena ? hashes.first(entry.pages) : std::span<const Hash>()});
+            if (!is_in_arena) continue;
+            offset += entry.pages * kPageSize;
+            if (parent_) hashes = hashes.subspan(entry.pages);
+        }
+    }
+}
+
+void Images::forget() {
+    images_.clear();
+    is_shared_ = false;
+}
+
+const Images::Known* Images::find_known(const ImageId& id, std::uint64_t address) const {
+    const auto image = known_.find(id);
+    if (image == known_.end()) return nullptr;
+    const auto after = std::upper_bound(image->second.begin(), image->second.end(), address,
+                                        [](std::uint64_t at, const Known& known) { return at < known.entry.address; });
+    if (after == image->second.begin() || address >= std::prev(after)->entry.end()) return nullptr;
+    return &*std::prev(after);
+}
+
+void Images::take_known(std::uint64_t pages) {
+    Image& image = images_.back();
+    while (pages > 0) {
+        const Known* known = find_known(image.id, next_.address);
+        if (known == nullptr)
+            throw Error(Kind::failed, "CRIU left out pages that were not copied before").transient(true);
+        const std::uint64_t skipped = (next_.address - known->entry.address) / kPageSize;
+        const std::uint64_t taken = std::min(pages, known->entry.pages - skipped);
+        append(image.pagemap.entries, {next_.address, taken, known->entry.flags});
+        if ((known->entry.flags & kInParent) != 0) {
+            is_shared_ = true;
+        } else {
+            add_piece(image, {known->offset + skipped * kPageSize, taken * kPageSize});
+            if (parent_) {
+                const std::span<const Hash> hashes = known->hashes.subspan(skipped, taken);
+                image.hashes.insert(image.hashes.end(), hashes.begin(), hashes.end());
+            }
+        }
+        next_.address += taken * kPageSize;
+        pages -= taken;
+    }
 }
 
 /// Moves what the parent does not have to the beginning, and returns how many bytes it is.
@@ -87,26 +150,32 @@ std::size_t Images::keep_changed(Image& image, std::span<std::byte> received) {
 }
 
 void Images::write_pages(Arena& arena, const std::function<void()>& check) {
-    constexpr std::size_t kAtOnce = 16 << 20;
-    std::size_t offset = 0;
     for (Image& image : images_) {
-        if (image.in_arena == 0) continue;
+        if (image.in_arena.empty()) continue;
         image.pages.open();
-        for (std::size_t done = 0; done < image.in_arena; done += kAtOnce) {
-            check();
-            const std::size_t length = std::min(kAtOnce, image.in_arena - done);
-            const std::span<const Hash> hashes(image.hashes);
-            image.pages.append(arena.at(offset, length),
-                               parent_ ? hashes.subspan(done / kPageSize, length / kPageSize) : hashes);
-            // Huge pages are not torn apart for less.
-            if (length == kAtOnce) arena.release(offset, length);
-            offset += length;
-        }
+        std::span<const Hash> hashes(image.hashes);
+        for (const Piece& piece : image.in_arena) hashes = write_piece(image.pages, piece, hashes, arena, check);
         image.pages.close();
-        image.in_arena = 0;
+        image.in_arena.clear();
         image.hashes.clear();
     }
     arena.reset();
+}
+
+/// Returns the hashes of the pieces behind it, where there are any.
+std::span<const Hash> Images::write_piece(PagesFile& file, const Piece& piece, std::span<const Hash> hashes,
+                                          Arena& arena, const std::function<void()>& check) const {
+    constexpr std::size_t kAtOnce = 16 << 20;
+    for (std::size_t done = 0; done < piece.length; done += kAtOnce) {
+        check();
+        const std::size_t length = std::min(kAtOnce, piece.length - done);
+        const std::size_t known = parent_ ? length / kPageSize : 0;
+        file.append(arena.at(piece.offset + done, length), hashes.first(known));
+        hashes = hashes.subspan(known);
+        // Huge pages are not torn apart for less.
+        if (length == kAtOnce) arena.release(piece.offset + done, length);
+    }
+    return hashes;
 }
 
 void Images::write_pagemaps() {

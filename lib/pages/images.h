@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -36,6 +37,17 @@ class Images {
     /// The next of these pages: what the arena gave last. What the parent has goes back to it.
     void take(Arena& arena, std::span<std::byte> received);
 
+    /// What was taken until now is known, and all images begin anew: a dump follows, which may leave out what has not
+    /// changed since. The arena must hold all of it until the end.
+    void begin_dump();
+    /// All images begin anew.
+    void forget();
+    bool knows(const ImageId& id) const { return known_.contains(id); }
+    bool knows_any() const { return !known_.empty(); }
+    /// The next of these pages have not changed: they are taken from what is known. Throws Kind::failed where they
+    /// are not.
+    void take_known(std::uint64_t pages);
+
     /// Appends what lies in the arena to the files, and empties it. `check` is called now and then, and may throw.
     void write_pages(Arena& arena, const std::function<void()>& check);
     /// The rest, once all pages are written.
@@ -47,15 +59,30 @@ class Images {
     bool has_parent() const { return parent_.has_value(); }
 
   private:
+    struct Piece {
+        std::size_t offset = 0;  ///< in the arena
+        std::size_t length = 0;
+    };
     struct Image {
         ImageId id;
         Pagemap pagemap;
-        std::size_t in_arena = 0;  ///< bytes, behind those of the image before
+        std::vector<Piece> in_arena;
         std::vector<Hash> hashes;  ///< of these, where they were compared with the parent
         PagesFile pages;
     };
 
+    /// Pages before the dump.
+    struct Known {
+        Entry entry;
+        std::size_t offset = 0;        ///< in the arena, where the parent does not have them
+        std::span<const Hash> hashes;  ///< where they were compared with the parent
+    };
+
     void drop_parent();
+    static void add_piece(Image& image, const Piece& piece);
+    const Known* find_known(const ImageId& id, std::uint64_t address) const;
+    std::span<const Hash> write_piece(PagesFile& file, const Piece& piece, std::span<const Hash> hashes, Arena& arena,
+                                      const std::function<void()>& check) const;
     std::size_t keep_changed(Image& image, std::span<std::byte> received);
 
     sys::Path folder_;
@@ -64,7 +91,9 @@ class Images {
     std::optional<Parent> parent_;
     bool is_shared_ = false;  ///< does the parent have anything?
     std::vector<Image> images_;
-    Entry next_;  ///< where what comes next belongs
+    std::vector<Image> before_;                    ///< the dump
+    std::map<ImageId, std::vector<Known>> known_;  ///< by address
+    Entry next_;                                   ///< where what comes next belongs
     FileRecords records_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <vector>
 
 #include "lib/base/file_record.h"
@@ -14,6 +15,11 @@ struct LiveTask {
     ImageId id;  ///< by which CRIU will call its memory
     pid_t pid = 0;
 };
+
+/// Reads the own memory of a task that runs, page by page, into the arena. `make_room` is called where that is full;
+/// it may throw. A task that goes away meanwhile, or a part of its memory, is left out.
+void read_live(const LiveTask& task, Arena& arena, Images& images, const std::function<void()>& make_room,
+               sys::Interrupts& interrupts);
 
 /// Writes to `folder`, which becomes a Parent, the own memory of tasks that run meanwhile, or what of it differs from
 /// the parent before.

@@ -85,7 +85,9 @@ void PagesFile::open() { fd_ = sys::open_path(path_, O_WRONLY | O_CREAT | O_APPE
 void PagesFile::close() { fd_.reset(); }
 
 void PagesFile::append(std::span<const std::byte> memory, std::span<const Hash> known) {
-    const auto policy = known.empty() ? std::launch::async : std::launch::deferred;
+    constexpr std::size_t kWorthAThread = 1 << 20;
+    const bool is_worth_it = known.empty() && memory.size() >= kWorthAThread;
+    const auto policy = is_worth_it ? std::launch::async : std::launch::deferred;
     std::future<std::vector<Hash>> hashing = std::async(policy, [&] {
         return known.empty() ? sys::hash_pages(memory) : std::vector<Hash>(known.begin(), known.end());
     });

@@ -18,7 +18,7 @@ enum class Command : std::uint32_t {
     close_by_force = 0x1024  ///< the same
 };
 
-constexpr std::uint32_t kInParent = 1;  ///< unchanged since an earlier dump, which there is none of here
+constexpr std::uint32_t kInParent = 1;  ///< unchanged since they were copied before
 constexpr std::uint32_t kPresent = 4;
 constexpr std::size_t kPageSize = 4096;
 

@@ -10,6 +10,7 @@
 #include <chrono>
 
 #include "lib/base/error.h"
+#include "lib/proc/own_memory.h"
 
 namespace stasis::pages {
 
@@ -59,6 +60,24 @@ void Receiver::wait_until_ready(sys::Interrupts& interrupts) {
     while (ready_.wait_for(kBetween) != std::future_status::ready) interrupts.check();
 }
 
+std::uint64_t Receiver::copy_ahead(const std::vector<LiveTask>& tasks, sys::Interrupts& interrupts) {
+    // The thread waits for CRIU's first word meanwhile. Of tasks that share their memory none may be read yet when
+    // another one's notes are wiped.
+    for (const LiveTask& task : tasks) (void)proc::track_writes(task.pid);
+    struct NoRoom {};
+    try {
+        for (const LiveTask& task : tasks)
+            read_live(
+                task, arena_, images_, [] { throw NoRoom(); }, interrupts);
+    } catch (const NoRoom&) {
+        images_.forget();
+        arena_.reset();
+        return 0;
+    }
+    images_.begin_dump();
+    return arena_.used();
+}
+
 void Receiver::finish() {
     constexpr auto kGrace = std::chrono::seconds(5);
     if (done_.wait_for(kGrace) != std::future_status::ready) (void)::shutdown(ours_.get(), SHUT_RDWR);
@@ -75,6 +94,7 @@ void Receiver::explain(Error& error) {
         std::rethrow_exception(failure_);
     } catch (const Error& own) {
         error.cause(own.message()).hint("`--buffer 0` leaves the writing of memory to CRIU");
+        error.transient(own.transient());
     }
 }
 
@@ -120,6 +140,8 @@ void Receiver::take_pages(std::uint64_t bytes) {
     while (bytes > 0) {
         const std::span<std::byte> room = arena_.take(std::min<std::uint64_t>(bytes, kAtOnce));
         if (room.empty()) {
+            if (images_.knows_any())
+                throw Error(Kind::failed, "there is no room for all that was written to").transient(true);
             // Full: the target stands still for as long as this takes.
             images_.write_pages(arena_, [this] {
                 was_left_ = unwanted_;
@@ -135,6 +157,7 @@ void Receiver::take_pages(std::uint64_t bytes) {
 
 void Receiver::serve() {
     constexpr std::array<std::byte, 1> kNoParentByte{};
+    constexpr std::array<std::byte, 1> kParentByte{std::byte{1}};
     constexpr std::array<std::byte, 4> kNo{};  // also "all is well", the answer to a close
     std::array<std::byte, kLargestHeader> bytes{};
     const std::span<std::byte> space(bytes.data(), layout_.header_size);
@@ -149,14 +172,15 @@ void Receiver::serve() {
             case Command::open:
                 if (!kind) throw Error(Kind::failed, "CRIU sent memory of a kind that stasis does not know");
                 images_.open({*kind, image_number(header->image)});
-                answer(kNoParentByte);
+                answer(images_.knows({*kind, image_number(header->image)}) ? kParentByte : kNoParentByte);
                 break;
             case Command::has_parent: answer(kNo); break;
             case Command::add:
-                if ((header->flags & kInParent) != 0 || (header->flags & kPresent) == 0)
-                    throw Error(Kind::failed, "CRIU left out pages that stasis has to have");
                 images_.add(*header);
-                take_pages(header->count * kPageSize);
+                if ((header->flags & kPresent) != 0)
+                    take_pages(header->count * kPageSize);
+                else
+                    images_.take_known(header->count);
                 break;
             case Command::close:
             case Command::close_by_force: answer(kNo); return;

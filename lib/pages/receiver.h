@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/pages/images.h"
+#include "lib/pages/live.h"
 #include "lib/sys/fd.h"
 #include "lib/sys/interrupts.h"
 
@@ -31,6 +32,10 @@ class Receiver {
     void leave_to_criu() { theirs_.reset(); }
     /// Until the memory is there: the target must not stand still for that. Throws what Interrupts::check() throws.
     void wait_until_ready(sys::Interrupts& interrupts);
+    /// For `pre-dump`, with `track_mem` among CRIU's options: notes from here on what the tasks write, and copies the
+    /// memory that they have, so that CRIU needs to send the rest alone. Returns how much it is; where there is no
+    /// room for it, it does nothing and returns 0. Throws what Interrupts::check() throws.
+    std::uint64_t copy_ahead(const std::vector<LiveTask>& tasks, sys::Interrupts& interrupts);
     /// CRIU failed: where that was because we did, says so in its error.
     void explain(Error& error);
     /// For `post-dump`, when CRIU has sent its last page: throws what went wrong, Kind::failed. A CRIU that has not

@@ -29,7 +29,8 @@ void add(std::vector<Stretch>& stretches, std::uint64_t address) {
         stretches.push_back({address, kPageSize});
 }
 
-void add_mapping(std::vector<Stretch>& stretches, int pagemap, std::uint64_t start, std::uint64_t end) {
+void add_mapping(std::vector<Stretch>& stretches, int pagemap, std::uint64_t start, std::uint64_t end,
+                 bool with_file_pages) {
     std::vector<std::uint64_t> entries(4096);
     for (std::uint64_t address = start; address < end;) {
         const std::size_t wanted = std::min<std::uint64_t>(entries.size(), (end - address) / kPageSize);
@@ -38,7 +39,7 @@ void add_mapping(std::vector<Stretch>& stretches, int pagemap, std::uint64_t sta
         if (got <= 0) return;  // it ended, or the mapping is the kernel's
         const std::size_t count = static_cast<std::size_t>(got) / sizeof entries[0];
         for (std::size_t i = 0; i < count; ++i)
-            if ((entries[i] & (kPresent | kSwapped)) != 0 && (entries[i] & kOfFile) == 0)
+            if ((entries[i] & (kPresent | kSwapped)) != 0 && (with_file_pages || (entries[i] & kOfFile) == 0))
                 add(stretches, address + i * kPageSize);
         address += count * kPageSize;
     }
@@ -57,9 +58,14 @@ std::vector<Stretch> own_memory(pid_t pid) {
         std::uint64_t end = 0;
         char modes[5] = "";
         if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, modes) != 3) continue;
-        if (modes[3] == 'p') add_mapping(stretches, pagemap.get(), start, end);
+        if (modes[3] == 'p') add_mapping(stretches, pagemap.get(), start, end, line.ends_with("[vdso]"));
     }
     return stretches;
+}
+
+bool track_writes(pid_t pid) {
+    const sys::UniqueFd file(::open(file_of(pid, "clear_refs").c_str(), O_WRONLY | O_CLOEXEC));
+    return file && ::write(file.get(), "4", 1) == 1;
 }
 
 std::vector<pid_t> pids_in_namespaces(pid_t pid) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <ctime>
 #include <map>
 #include <sstream>
 #include <thread>
@@ -82,6 +83,13 @@ std::optional<Stat> stat_from(pid_t pid, const Path& file) {
 }
 
 }  // namespace
+
+std::chrono::microseconds uptime() {
+    timespec now{};
+    (void)::clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::seconds(now.tv_sec) +
+                                                                 std::chrono::nanoseconds(now.tv_nsec));
+}
 
 std::optional<Stat> read_stat(pid_t pid) { return stat_from(pid, proc_path(pid, "stat")); }
 

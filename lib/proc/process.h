@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,9 @@ struct Identity {
 
     bool operator==(const Identity&) const = default;
 };
+
+/// Since boot, by the clock of Identity::start_time (CLOCK_BOOTTIME).
+std::chrono::microseconds uptime();
 
 /// What /proc/PID/stat says, as far as we need it.
 struct Stat {

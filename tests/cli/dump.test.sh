@@ -40,7 +40,7 @@ check_like "$OUT" "pid:$T snapshot as '20[0-9]{6}T[0-9]{6}Z(-[0-9])?': .*"
 # JSON, and why.
 works stasis --json snapshot "pid:$T" second
 check_eq "$(json 'sorted(d)')" \
-    "['buffer_bytes', 'bytes_written', 'checkpoint', 'criu_frozen_us', 'freeze_us', 'kind', 'options', 'parent', 'path', 'target', 'total_us', 'warnings']" "keys"
+    "['ahead_bytes', 'buffer_bytes', 'bytes_written', 'checkpoint', 'criu_frozen_us', 'freeze_us', 'kind', 'options', 'parent', 'path', 'target', 'total_us', 'warnings']" "keys"
 check_eq "$(json '[d["target"], d["checkpoint"], d["kind"], d["path"], d["criu_frozen_us"]]')" \
     "['pid:$T', 'second', 'snapshot', '$STORE/pid/$T/second', 2222]" "values"
 check_eq "$(json '0 < d["freeze_us"] < d["total_us"]')" True "measures"
