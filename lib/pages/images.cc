@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "lib/base/error.h"
 
 namespace stasis::pages {
@@ -74,9 +76,10 @@ void Images::add_piece(Image& image, const Piece& piece) {
         pieces.push_back(piece);
 }
 
-void Images::begin_dump() {
+std::uint64_t Images::begin_dump() {
     before_ = std::exchange(images_, {});
     is_shared_ = false;
+    std::uint64_t bytes = 0;
     std::size_t offset = 0;  // nothing was written yet: they lie one behind the other
     for (const Image& image : before_) {
         std::span<const Hash> hashes(image.hashes);
@@ -84,11 +87,13 @@ void Images::begin_dump() {
             const bool is_in_arena = (entry.flags & kInParent) == 0;
             known_[image.id].push_back(
                 {entry, offset, parent_ && is_in_arena ? hashes.first(entry.pages) : std::span<const Hash>()});
+            bytes += entry.pages * kPageSize;
             if (!is_in_arena) continue;
             offset += entry.pages * kPageSize;
             if (parent_) hashes = hashes.subspan(entry.pages);
         }
     }
+    return bytes;
 }
 
 void Images::forget() {
@@ -110,7 +115,9 @@ void Images::take_known(std::uint64_t pages) {
     while (pages > 0) {
         const Known* known = find_known(image.id, next_.address);
         if (known == nullptr)
-            throw Error(Kind::failed, "CRIU left out pages that were not copied before").transient(true);
+            throw Error(Kind::failed,
+                        fmt::format("CRIU left out memory at {:x} that was not copied before", next_.address))
+                .transient(true);
         const std::uint64_t skipped = (next_.address - known->entry.address) / kPageSize;
         const std::uint64_t taken = std::min(pages, known->entry.pages - skipped);
         append(image.pagemap.entries, {next_.address, taken, known->entry.flags});

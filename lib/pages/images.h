@@ -38,8 +38,8 @@ class Images {
     void take(Arena& arena, std::span<std::byte> received);
 
     /// What was taken until now is known, and all images begin anew: a dump follows, which may leave out what has not
-    /// changed since. The arena must hold all of it until the end.
-    void begin_dump();
+    /// changed since. The arena must hold all of it until the end. Returns how many bytes are known.
+    std::uint64_t begin_dump();
     /// All images begin anew.
     void forget();
     bool knows(const ImageId& id) const { return known_.contains(id); }

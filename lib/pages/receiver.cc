@@ -74,8 +74,7 @@ std::uint64_t Receiver::copy_ahead(const std::vector<LiveTask>& tasks, sys::Inte
         arena_.reset();
         return 0;
     }
-    images_.begin_dump();
-    return arena_.used();
+    return images_.begin_dump();
 }
 
 void Receiver::finish() {

@@ -29,8 +29,7 @@ void add(std::vector<Stretch>& stretches, std::uint64_t address) {
         stretches.push_back({address, kPageSize});
 }
 
-void add_mapping(std::vector<Stretch>& stretches, int pagemap, std::uint64_t start, std::uint64_t end,
-                 bool with_file_pages) {
+void add_mapping(std::vector<Stretch>& stretches, int pagemap, std::uint64_t start, std::uint64_t end) {
     std::vector<std::uint64_t> entries(4096);
     for (std::uint64_t address = start; address < end;) {
         const std::size_t wanted = std::min<std::uint64_t>(entries.size(), (end - address) / kPageSize);
@@ -39,7 +38,7 @@ void add_mapping(std::vector<Stretch>& stretches, int pagemap, std::uint64_t sta
         if (got <= 0) return;  // it ended, or the mapping is the kernel's
         const std::size_t count = static_cast<std::size_t>(got) / sizeof entries[0];
         for (std::size_t i = 0; i < count; ++i)
-            if ((entries[i] & (kPresent | kSwapped)) != 0 && (with_file_pages || (entries[i] & kOfFile) == 0))
+            if ((entries[i] & (kPresent | kSwapped)) != 0 && (entries[i] & kOfFile) == 0)
                 add(stretches, address + i * kPageSize);
         address += count * kPageSize;
     }
@@ -58,7 +57,10 @@ std::vector<Stretch> own_memory(pid_t pid) {
         std::uint64_t end = 0;
         char modes[5] = "";
         if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &start, &end, modes) != 3) continue;
-        if (modes[3] == 'p') add_mapping(stretches, pagemap.get(), start, end, line.ends_with("[vdso]"));
+        if (line.ends_with("[vdso]"))
+            stretches.push_back({start, end - start});
+        else if (modes[3] == 'p')
+            add_mapping(stretches, pagemap.get(), start, end);
     }
     return stretches;
 }

@@ -14,9 +14,9 @@ struct Stretch {
 };
 
 /// The memory that is a process's own: what of its private mappings is in memory or swapped out, and is no file's
-/// (/proc/PID/maps and pagemap, Documentation/admin-guide/mm/pagemap.rst), and the vDSO. That is what CRIU (4.2.1,
-/// criu/mem.c: should_dump_page()) dumps of them, but for pages of zeros that were only read. By address; empty where
-/// there is no such process.
+/// (/proc/PID/maps and pagemap, Documentation/admin-guide/mm/pagemap.rst), and all of the vDSO. That is what CRIU
+/// (4.2.1, criu/mem.c: should_dump_page()) dumps of them, but for pages of zeros that were only read. By address; empty
+/// where there is no such process.
 std::vector<Stretch> own_memory(pid_t pid);
 
 /// From here on the kernel notes which pages of the process are written to, where it can

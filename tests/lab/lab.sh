@@ -36,6 +36,9 @@ lab_bundles() {
     bundle_args "$BUNDLE" /bin/counter /data/status
     bundle_set "$BUNDLE" 'c["mounts"].append({"type": "bind", "source": "/lab/volume", "destination": "/data",
                           "options": ["rbind", "rw"]})'
+    lab_bundle writer
+    bundle_add_target "$BUNDLE" writer
+    bundle_args "$BUNDLE" /bin/writer /status 128 2
     BUNDLE=$WORK/payload/lab/bundles/redis
     redis_bundle
     bundle_add_target "$BUNDLE" client

@@ -7,6 +7,7 @@ declare -A STATUS=(
     [counter]=/lab/bundles/counter/rootfs/status
     [volume]=/lab/volume/status
     [redis]=/lab/bundles/redis/rootfs/status
+    [writer]=/lab/bundles/writer/rootfs/status
 )
 STATE=/lab/state
 
@@ -164,4 +165,47 @@ step_after_cut_up() {
         runs "$id" || stasis restore "runc:$id"
         goes_on "$id"
     done
+}
+
+# --- memory that is copied before the freeze: these kernels can tell what changes after that ---
+
+json() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",]*\).*/\1/p"; } # KEY
+
+memory_is_right() {
+    local checks
+    checks=$(field checks "$(status writer)")
+    kill -USR1 "$(runc state writer | json pid)"
+    wait_for 60 checked_since "$checks"
+    [ "$(field wrong "$(status writer)")" = 0 ] || fail "wrong memory: $(status writer)"
+}
+checked_since() { [ "$(field checks "$(status writer)")" != "$1" ]; }
+
+# snapshot_ahead NAME ARG...: of a container that goes on writing
+snapshot_ahead() {
+    local report
+    report=$(stasis --json snapshot writer "$@")
+    say "$1: $(json ahead_bytes <<<"$report") ahead, frozen $(json freeze_us <<<"$report"), parent '$(json parent <<<"$report")'"
+    [ "$(json ahead_bytes <<<"$report")" -ge $((128 << 20)) ] || fail "no memory was copied before the freeze"
+    grep -q 'Pagemap generated: .* [1-9][0-9]* holes' "$(json path <<<"$report")/logs/dump.log" || fail "CRIU sent all of it"
+    stasis verify writer "$1"
+    memory_is_right
+}
+
+step_ahead() {
+    local name
+    runc run -d --bundle /lab/bundles/writer writer </dev/null >/dev/null 2>&1 || fail "runc run writer"
+    wait_for 60 counts_beyond writer 20
+    snapshot_ahead full --full
+    snapshot_ahead increment
+    snapshot_ahead packed --compress zstd
+    for name in full increment packed; do
+        stasis restore writer "$name" --replace
+        memory_is_right
+    done
+    stasis restore writer increment --replace --lazy
+    memory_is_right
+    # Less than half of the memory more: everything is sent in the freeze.
+    [ "$(stasis --json snapshot writer small --buffer 130M | json ahead_bytes)" = 0 ] || fail "copied without room"
+    stasis restore writer small --replace
+    memory_is_right
 }
