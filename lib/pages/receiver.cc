@@ -25,7 +25,9 @@ Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected,
         throw system_error(errno, "create a socket for CRIU's pages");
     ours_.reset(ends[0]);
     theirs_.reset(ends[1]);
-    constexpr int kSocketBuffer = 4 << 20;
+    // Room for all that CRIU takes from a task at once (4.2.1, criu/page-pipe.c: pipes of 28 MiB in all): it takes the
+    // next while this is read. They are the task's own pages until then, no memory of ours.
+    constexpr int kSocketBuffer = 64 << 20;
     (void)::setsockopt(theirs_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBuffer, sizeof kSocketBuffer);
     // With a parent most of it is usually dropped as soon as it comes.
     constexpr std::size_t kUsuallyChanged = 8;

@@ -2,6 +2,8 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -18,6 +20,24 @@ bool is_below(const Path& path, const std::vector<std::string>& allowed) {
                           std::none_of(path.begin(), path.end(), [](const Path& part) { return part == ".."; });
     return is_plain && std::find(allowed.begin(), allowed.end(), path.begin()->native()) != allowed.end();
 }
+
+/// A folder that must stay where it is: libarchive would make it anew, open to all, where its file system is gone.
+class Base {
+  public:
+    explicit Base(const Path& path) : path_(path), folder_(open_path(path, O_RDONLY | O_DIRECTORY)) {}
+
+    void require_there() const {
+        struct stat ours {};
+        struct stat there {};
+        if (::fstat(folder_.get(), &ours) < 0 || ::stat(path_.c_str(), &there) < 0 || ours.st_dev != there.st_dev ||
+            ours.st_ino != there.st_ino)
+            throw Error(Kind::failed, "'" + path_.string() + "' went away");
+    }
+
+  private:
+    Path path_;
+    UniqueFd folder_;
+};
 
 /// Puts what is read on the disk. Throws where that fails: the disk may be full.
 class Disk {
@@ -41,8 +61,10 @@ class Disk {
 
   private:
     void require(int result) const {
-        if (result < ARCHIVE_OK)
-            throw Error(Kind::failed, std::string("cannot unpack: ") + archive_error_string(archive_.get()));
+        if (result >= ARCHIVE_OK) return;
+        // What is forbidden, the way through a link, has no errno; what the disk refuses has.
+        throw Error(archive_errno(archive_.get()) == 0 ? Kind::damaged : Kind::failed,
+                    std::string("cannot unpack: ") + archive_error_string(archive_.get()));
     }
 
     std::unique_ptr<archive, int (*)(archive*)> archive_;
@@ -89,6 +111,7 @@ std::string Unpacker::read_file(const std::string& name) {
 void Unpacker::unpack(const Path& folder, const std::vector<std::string>& allowed, Interrupts& interrupts) {
     // Links on the way to the store are the host's own; below it none is followed.
     const Path base = std::filesystem::canonical(folder);
+    const Base there(base);
     Disk disk;
     while (archive_entry* entry = next()) {
         interrupts.check();
@@ -99,6 +122,7 @@ void Unpacker::unpack(const Path& folder, const std::vector<std::string>& allowe
         };
         lead_in(archive_entry_pathname(entry), archive_entry_set_pathname);
         lead_in(archive_entry_hardlink(entry), archive_entry_set_hardlink);
+        there.require_there();
         disk.begin(entry);
         for (;;) {
             const void* block = nullptr;
@@ -112,6 +136,7 @@ void Unpacker::unpack(const Path& folder, const std::vector<std::string>& allowe
         }
         disk.end();
     }
+    there.require_there();
     disk.finish();
 }
 

@@ -33,8 +33,8 @@ class Stasis:
         self.is_whole = not options  # with its files, so that it can be restored twice
         self.container = container
         self.options = list(options)
-        self.target = "runc:" + container.name
-        self.command = [program, "--store", store, "--runc-root", container.runc[2], "--json"]
+        self.target = container.target
+        self.command = [program, "--store", store, *container.stasis_options, "--json"]
 
     def snapshot(self):
         return self._dump("snapshot")

@@ -125,7 +125,9 @@ def sync_ms():
 
 
 def tree_bytes(folder):
-    """What a checkpoint takes, without the logs of its making."""
+    """What a checkpoint takes, a file or a folder, without the logs of its making."""
+    if os.path.isfile(folder):
+        return os.path.getsize(folder)
     total = 0
     for path, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "logs"]

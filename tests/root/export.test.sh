@@ -114,7 +114,7 @@ for what in flipped missing headless manifest more dots absolute beside through 
     code=0
     elsewhere import "$WORK/$what" >/dev/null 2>"$WORK/err" || code=$?
     echo "$what: $(head -n 1 "$WORK/err")"
-    [[ $code == 6 || ($what == through && $code == 1) ]] || fail "import of $what: exit code $code: $(<"$WORK/err")"
+    check_eq "$code" 6 "exit code of the import of $what ($(<"$WORK/err"))"
     nothing_elsewhere "$what"
     check_eq "$(find "$WORK" -name '*victim*')" "" "what $what has planted"
     rm "$WORK/$what"
@@ -138,6 +138,17 @@ mount -t tmpfs -o size=20M,mode=0700 tmpfs "$WORK/small"
     grep -q "no room" <<<"$ERR" || fail "nothing said of the room: $ERR"
 )
 umount "$WORK/small"
+echo "-- and none any more: the store is unmounted in the middle"
+mount -t tmpfs -o size=200M,mode=0700 tmpfs "$WORK/small"
+code=0
+{
+    head -c 200000 "$WORK/bare"
+    wait_for 20 "the import to begin" compgen -G "$WORK/small/store/runc/$ID/*.partial/*" >/dev/null
+    umount --lazy "$WORK/small"
+    tail -c +200001 "$WORK/bare"
+} | STASIS_STORE=$WORK/small/store stasis import - 2>"$WORK/err" || code=$?
+check_eq "$code" 1 "exit code without a store ($(<"$WORK/err"))"
+check_eq "$(find "$WORK/small" -mindepth 1)" "" "what was unpacked beside the store"
 workload_work
 workload_teardown
 assert_no_leftovers

@@ -18,8 +18,8 @@ lxc() { "lxc-$1" --lxcpath "$LXC" --name "$NAME" "${@:2}"; }
 lxc_state() { lxc info --no-humanize --state; }
 in_lxc() { lxc attach -- "$@"; }
 
-# new_container NAME SCRIPT [LINE-OF-THE-CONFIGURATION...]: starts it; sets $NAME and $ROOTFS
-new_container() {
+# make_container NAME SCRIPT [LINE-OF-THE-CONFIGURATION...]: sets $NAME and $ROOTFS
+make_container() {
     local name
     NAME=$1-$RUN ROOTFS=$LXC/$1-$RUN/rootfs
     mkdir -p "$ROOTFS"/{bin,dev,proc,sys,tmp}
@@ -29,6 +29,11 @@ new_container() {
     chmod 755 "$ROOTFS/init"
     printf '%s\n' "lxc.uts.name = box" "lxc.rootfs.path = dir:$ROOTFS" "lxc.init.cmd = /init" \
         "lxc.net.0.type = empty" "lxc.mount.auto = proc:mixed sys:ro" "${@:3}" >"$LXC/$NAME/config"
+}
+
+# The same, and starts it.
+new_container() {
+    make_container "$@"
     lxc start --daemon --logfile "$WORK/$NAME.log" </dev/null >/dev/null 2>&1
     wait_for 20 "$NAME starts" grep -qx RUNNING <(lxc_state)
 }

@@ -1,5 +1,5 @@
 # Sourced after common.sh: a podman of this test's own, with storage and networks of its own, and an
-# image of busybox that needs no registry.
+# image of busybox that needs no registry. PODMAN_TARGETS: which of tests/targets are in it as well.
 # shellcheck shell=bash
 need podman conmon busybox iptables-save
 
@@ -43,6 +43,7 @@ UNDO
 
 cp "$(command -v busybox)" "$PODMAN/image/bin/"
 for name in sh cat cut sleep nc ip; do ln -s busybox "$PODMAN/image/bin/$name"; done
+for name in ${PODMAN_TARGETS:-}; do cp "$(target "$name")" "$PODMAN/image/bin/"; done
 tar --create --directory "$PODMAN/image" . | podman import --quiet - box >/dev/null
 
 # new_container NAME [OPTION...] -- COMMAND...

@@ -14,6 +14,21 @@ status_bundle() {
     bundle_args "$BUNDLE" "/bin/$1" "${@:2}"
 }
 
+# python_bundle SCRIPT ARG...: a bundle in $BUNDLE with one of tests/targets' scripts, which keeps its line in $STATUS.
+python_bundle() {
+    local python
+    BUNDLE=$WORK/$ID.bundle STATUS=$BUNDLE/rootfs/status
+    python=$(readlink -f "$PYTHON")
+    [[ $python == /usr/bin/python3.* ]] || skip_machine "$PYTHON is not Debian's python3"
+    make_bundle "$BUNDLE"
+    bundle_add_program "$BUNDLE" "$python" "/usr/lib/${python##*/}"/lib-dynload/_ctypes.*.so
+    mkdir -p "$BUNDLE/rootfs/usr/lib/${python##*/}"
+    tar -C "/usr/lib/${python##*/}" --exclude=test --exclude=__pycache__ --exclude='config-*' -c . |
+        tar -C "$BUNDLE/rootfs/usr/lib/${python##*/}" -x
+    cp "$TESTS_DIR/../targets/$1" "$BUNDLE/rootfs/"
+    bundle_args "$BUNDLE" "$python" -u "/$1" /status "${@:2}"
+}
+
 status_start() {
     start_container "$ID" "$BUNDLE"
     wait_for 30 "the status of $ID" test -s "$STATUS"

@@ -3,17 +3,7 @@
 . "$TESTS_DIR/status.sh"
 
 workload_setup() {
-    local python
-    BUNDLE=$WORK/$ID.bundle STATUS=$BUNDLE/rootfs/status
-    python=$(readlink -f "$PYTHON")
-    [[ $python == /usr/bin/python3.* ]] || skip_machine "$PYTHON is not Debian's python3"
-    make_bundle "$BUNDLE"
-    bundle_add_program "$BUNDLE" "$python" "/usr/lib/${python##*/}"/lib-dynload/_ctypes.*.so
-    mkdir -p "$BUNDLE/rootfs/usr/lib/${python##*/}"
-    tar -C "/usr/lib/${python##*/}" --exclude=test --exclude=__pycache__ --exclude='config-*' -c . |
-        tar -C "$BUNDLE/rootfs/usr/lib/${python##*/}" -x
-    cp "$TESTS_DIR/../targets/everything.py" "$BUNDLE/rootfs/"
-    bundle_args "$BUNDLE" "$python" -u /everything.py /status /data
+    python_bundle everything.py /data
     status_start
 }
 
