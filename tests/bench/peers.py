@@ -28,7 +28,7 @@ class Podman:
 
     def stop(self):
         figures = self._dump()
-        self.container.remove()
+        self.container.end()
         return figures
 
     def restore(self):
@@ -98,7 +98,8 @@ def take_turn(engine, memory):
         measure.warm(memory)
         figures[operation] = getattr(engine, operation)()
     engine.container.check(engine.container.pid())
-    engine.container.remove()
+    engine.container.end()
+    os.remove(engine.container.status_file)
     engine.clear()
     return figures
 
