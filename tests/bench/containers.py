@@ -27,13 +27,13 @@ class Program:
         before = self.status()
         counts = "checks" if "checks" in before else "work"  # `memory` reads all its memory again, `counter` counts
         os.kill(pid, signal.SIGUSR2 if counts == "checks" else signal.SIGUSR1)
-        self._wait_until(lambda: int(self.status()[counts]) == int(before[counts]) + 1, "go on")
+        self.wait_until(lambda: int(self.status()[counts]) == int(before[counts]) + 1, "go on")
         after = self.status()
         for key in {"nonce", "sum"} & before.keys():
             if before[key] != after[key]:
                 raise RuntimeError(f"{self.name} is not as it was: {key}={after[key]}, before {key}={before[key]}")
 
-    def _wait_until(self, true, what):
+    def wait_until(self, true, what):
         limit = time.monotonic() + PATIENCE_S
         while not true():
             if time.monotonic() > limit:
@@ -41,7 +41,7 @@ class Program:
             time.sleep(0.01)
 
     def _wait_for_start(self):
-        self._wait_until(lambda: os.path.exists(self.status_file), "start")
+        self.wait_until(lambda: os.path.exists(self.status_file), "start")
 
 
 class Container(Program):
@@ -88,7 +88,7 @@ class Container(Program):
         """Has it change something: `memory` a fiftieth of what it holds."""
         before = self.status()["work"]
         os.kill(self.pid(), signal.SIGUSR1)
-        self._wait_until(lambda: self.status()["work"] != before, "work")
+        self.wait_until(lambda: self.status()["work"] != before, "work")
 
 
 class PodmanContainer(Program):
