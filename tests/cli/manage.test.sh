@@ -48,7 +48,7 @@ check_like "$OUT" "pid:$T '$stop' \(stop\)
 works stasis --json info "pid:$T" one
 check_eq "$(json 'sorted(d)')" "['architecture', 'checkpoint', 'created', 'criu', 'format', 'freeze_us', 'host', 'image_bytes', 'kernel', 'kind', 'options', 'parent', 'path', 'rootfs', 'rootfs_bytes', 'stasis', 'target', 'tasks']" "keys of info"
 check_eq "$(json '[d["target"], d["checkpoint"], d["kind"], d["format"], d["criu"], d["rootfs"]["backend"], d["tasks"]]')" \
-    "['pid:$T', 'one', 'snapshot', 1, '4.1.1', 'none', [{'pid': $T, 'command': 'sleep'}]]" "info --json"
+    "['pid:$T', 'one', 'snapshot', 2, '4.1.1', 'none', [{'pid': $T, 'command': 'sleep'}]]" "info --json"
 
 works stasis --json verify "pid:$T" one
 check_eq "$(json d)" "{'checkpoints': [{'target': 'pid:$T', 'checkpoint': 'one', 'whole': True, 'problems': []}]}" "verify --json"
