@@ -176,13 +176,17 @@ void Receiver::serve() {
                 answer(images_.knows({*kind, image_number(header->image)}) ? kParentByte : kNoParentByte);
                 break;
             case Command::has_parent: answer(kNo); break;
-            case Command::add:
+            case Command::add: {
+                const bool follows = (header->flags & kPresent) != 0;
+                if (follows == ((header->flags & kInParent) != 0))
+                    throw Error(Kind::failed, "CRIU sent pages by a protocol that stasis does not know");
                 images_.add(*header);
-                if ((header->flags & kPresent) != 0)
+                if (follows)
                     take_pages(header->count * kPageSize);
                 else
                     images_.take_known(header->count);
                 break;
+            }
             case Command::close:
             case Command::close_by_force: answer(kNo); return;
         }

@@ -288,6 +288,18 @@ TEST_CASE("pages that were not copied, and more than there is room for, are for 
         criu.send(header(kWide, add_with(1), 1, 0x1000, process(7)));
         REQUIRE(test::error_of([&] { receiver.finish(); }).transient());
     }
+    // Neither sent nor left out, and both: of known pages as well.
+    for (const std::uint32_t flags : {0U, kPresent | 1U}) {
+        Receiver receiver(folder.path(), kWide, 0, kRoomForSleeper);
+        (void)receiver.copy_ahead(sleeper.task(), nothing_interrupts());
+        Criu criu(receiver);
+        REQUIRE(criu.ask(header(kWide, kOpen, 0, 0, process(7)), 1) == kYes);
+        criu.send(header(kWide, add_with(flags), 1, sleeper.address(0), process(7)) + page('x'));
+        criu.end();
+        const Error error = test::error_of([&] { receiver.finish(); });
+        REQUIRE(error.kind() == Kind::failed);
+        REQUIRE(error.message().find("protocol") != std::string::npos);
+    }
     // All at once has no room: CRIU sends everything.
     Receiver receiver(folder.path(), kWide, 0, 2 * kPageSize);
     REQUIRE(receiver.copy_ahead(sleeper.task(), nothing_interrupts()) == 0);
