@@ -7,7 +7,7 @@
 
 namespace stasis {
 
-/// Larger files have a checksum by pages: it takes all cores to read them.
+/// Larger files have a checksum by pages, which all cores can work on.
 constexpr std::uint64_t kLargeFile = 1 << 20;
 constexpr std::string_view kByPages = "pages:";
 

@@ -23,9 +23,8 @@ class Earlier {
     };
     /// The newest root file system that was kept in this way from the same place.
     std::optional<Lent<fs::Parent>> rootfs(const fs::RootfsPlan& plan) const;
-    /// The memory of the newest checkpoint that has hashes of it; nothing where its chain is long
-    /// enough, or keeps too much that is of no use any more. Throws
-    /// Kind::damaged.
+    /// The memory of the newest checkpoint that has hashes of it; nothing where its chain is long enough, or
+    /// keeps too much that is of no use any more. Throws Kind::damaged.
     std::optional<Lent<pages::Parent>> memory() const;
 
     /// The newest stop state.

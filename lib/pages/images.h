@@ -91,7 +91,7 @@ class Images {
     std::optional<Parent> parent_;
     bool is_shared_ = false;  ///< does the parent have anything?
     std::vector<Image> images_;
-    std::vector<Image> before_;                    ///< the dump
+    std::vector<Image> before_;                    ///< the images before the dump, whose hashes known_ points to
     std::map<ImageId, std::vector<Known>> known_;  ///< by address
     Entry next_;                                   ///< where what comes next belongs
     FileRecords records_;
