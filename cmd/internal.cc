@@ -9,6 +9,7 @@
 #include "lib/move/tree.h"
 #include "lib/ops/receive.h"
 #include "lib/ops/selftest.h"
+#include "lib/pages/lazy.h"
 #include "lib/proc/pid_namespace.h"
 #include "lib/runtime/podman.h"
 #include "lib/runtime/runc_network.h"
@@ -26,6 +27,11 @@ struct RunWithConfigOptions {
     std::string config;
     std::string original;
     std::vector<std::string> command;
+};
+
+struct ServePagesOptions {
+    std::string criu;
+    std::string images;
 };
 
 struct RsyncTransportOptions {
@@ -57,6 +63,20 @@ void add_rsync_transport(CLI::App& parent, const Globals&, Run& run) {
     command.callback([&run, options] {
         run = [options]() -> int {
             move::rsync_transport(options->words, options->fd);
+            return kOk;
+        };
+    });
+}
+
+void add_serve_pages(CLI::App& parent, const Globals&, Run& run) {
+    const auto options = std::make_shared<ServePagesOptions>();
+    CLI::App& command = add_hidden(parent, "serve-pages");
+    command.add_option("CRIU", options->criu)->required();
+    command.add_option("IMAGES", options->images)->required();
+    command.callback([&run, options] {
+        run = [options]() -> int {
+            const criu::Version version = criu::Version::parse(options->criu);
+            pages::serve_pages(options->images, pages::layout_of(version).value(), STDIN_FILENO);
             return kOk;
         };
     });

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 
 #include "lib/base/error.h"
 #include "lib/criu/log.h"
@@ -28,13 +27,17 @@ bool has_user_namespace(const sys::Path& images) {
 }
 
 sys::Child start_daemon(const Binary& criu, const sys::Path& images, const sys::Path& work, const std::string& log_name,
-                        const std::vector<int>& inherited, int status) {
+                        const std::vector<int>& inherited, int page_server, int status) {
     sys::Command command;
     command.args = {
         criu.path, "--no-default-config", "lazy-pages", "--images-dir", images,        "--work-dir",
         work,      "--log-file",          log_name,     "-v2",          "--status-fd", std::to_string(status)};
     command.unset_env = {"CRIU_CONFIG_FILE"};
     command.descriptors = {{status, status}};
+    if (page_server >= 0) {
+        command.args.insert(command.args.end(), {"--page-server", "--ps-socket", std::to_string(page_server)});
+        command.descriptors.emplace_back(page_server, page_server);
+    }
     for (const int fd : inherited) command.descriptors.emplace_back(fd, fd);
     command.own_session = true;
     command.blocked_signals = {SIGINT, SIGTERM, SIGHUP};  // it must go on when we are ended
@@ -43,12 +46,12 @@ sys::Child start_daemon(const Binary& criu, const sys::Path& images, const sys::
 
 /// Starts it and waits until it listens: then it writes a byte to its --status-fd.
 sys::Child start_listening(const Binary& criu, const sys::Path& images, const sys::Path& work,
-                           const std::string& log_name, const std::vector<int>& inherited) {
+                           const std::string& log_name, const std::vector<int>& inherited, int page_server) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) < 0) throw system_error(errno, "create a pipe");
     const sys::UniqueFd ours(ends[0]);
     sys::UniqueFd theirs(ends[1]);
-    sys::Child child = start_daemon(criu, images, work, log_name, inherited, theirs.get());
+    sys::Child child = start_daemon(criu, images, work, log_name, inherited, page_server, theirs.get());
     theirs.reset();  // kept open, an early end would never become an end of file
     char byte = 0;
     ssize_t got = 0;
@@ -81,10 +84,10 @@ std::string lazy_obstacle(const sys::Path& images) {
 }
 
 LazyPages::LazyPages(const Binary& criu, const sys::Path& images, const sys::Path& work, const std::string& log_name,
-                     const std::vector<int>& inherited)
+                     const std::vector<int>& inherited, int page_server)
     : socket_(work / kSocket),
       log_(work / log_name),
-      child_(start_listening(criu, images, work, log_name, inherited)) {}
+      child_(start_listening(criu, images, work, log_name, inherited, page_server)) {}
 
 LazyPages::~LazyPages() {
     abandoned_ = true;
@@ -135,16 +138,6 @@ void LazyPages::trace(const std::function<void()>& end_target, std::promise<void
 std::optional<sys::WaitStatus> LazyPages::wait(std::chrono::milliseconds time) {
     if (end_.wait_for(time) != std::future_status::ready) return std::nullopt;
     return end_.get();
-}
-
-std::uint64_t LazyPages::bytes_read() const {
-    const std::string pid = std::to_string(child_.pid());
-    std::ifstream counts("/proc/" + pid + "/io");  // it may end while we read
-    std::string name;
-    std::uint64_t value = 0;
-    while (counts >> name >> value)
-        if (name == "rchar:") return value;
-    return 0;
 }
 
 }  // namespace stasis::criu

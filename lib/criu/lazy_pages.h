@@ -20,7 +20,7 @@ namespace stasis::criu {
 std::string lazy_obstacle(const sys::Path& images);
 
 /// `criu lazy-pages` as a child: it puts the memory of a lazily restored target into it, page by page from the
-/// images, those first for which a task waits.
+/// images or from a page server, those first for which a task waits.
 ///
 /// It alone holds the userfaultfds. Once it ends, however it does, the kernel resolves every fault with a page of
 /// zeros: a target that still misses memory goes on with none in its place. So it is traced: a process with
@@ -33,9 +33,10 @@ class LazyPages {
   public:
     /// Starts it, and returns when it listens in the folder `work`, where a restore with --lazy-pages looks for it.
     /// `log_name`: its log in `work`. `inherited`: descriptors that it keeps under the same numbers.
-    /// Throws Kind::failed with the lines of its log.
+    /// `page_server`: the socket of one that has the pages, or -1: they are in the images. Throws Kind::failed with the
+    /// lines of its log.
     LazyPages(const Binary& criu, const sys::Path& images, const sys::Path& work, const std::string& log_name,
-              const std::vector<int>& inherited);
+              const std::vector<int>& inherited, int page_server);
     /// Ends it where it has not ended: only for a target that has all its memory, or is dead.
     ~LazyPages();
     LazyPages(const LazyPages&) = delete;
@@ -50,8 +51,7 @@ class LazyPages {
     /// when all is in, or all tasks are gone.
     std::optional<sys::WaitStatus> wait(std::chrono::milliseconds time);
 
-    /// How much it has read of the images.
-    std::uint64_t bytes_read() const;
+    pid_t pid() const { return child_.pid(); }
 
     sys::Path log() const { return log_; }
 

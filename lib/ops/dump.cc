@@ -240,10 +240,10 @@ class Dump {
     /// What has not changed since before_freeze() copied it CRIU need not send.
     static void track_memory(const store::Folders& folders, criu::rpc::Options& options) {
         constexpr mode_t kSearchable = 0755;  // as the images
-        sys::make_directory(folders.images() / pages::Parent::kFolder, kSearchable);
-        criu::write_parent_inventory(folders.images() / pages::Parent::kFolder, proc::uptime());
+        sys::make_directory(folders.images() / pages::Chain::kFolder, kSearchable);
+        criu::write_parent_inventory(folders.images() / pages::Chain::kFolder, proc::uptime());
         options.set_track_mem(true);
-        options.set_parent_img(pages::Parent::kFolder);
+        options.set_parent_img(pages::Chain::kFolder);
     }
 
     /// Does it pay, is there room, and can the kernel tell what changes meanwhile?
@@ -311,7 +311,7 @@ class Dump {
             name_full_store(error, partial.folders().root.parent_path());
             throw;
         }
-        if (copies_ahead_) criu::remove_parent_inventory(partial.folders().images() / pages::Parent::kFolder);
+        if (copies_ahead_) criu::remove_parent_inventory(partial.folders().images() / pages::Chain::kFolder);
         buffer_bytes_ = receiver_->memory();
         known_images_ = receiver_->records();
         if (!receiver_->has_parent()) manifest_.parent.clear();

@@ -1,27 +1,51 @@
 #include "lib/ops/lazy_load.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "lib/criu/log.h"
+#include "lib/pages/lazy.h"
 
 namespace stasis::ops {
 namespace {
 
-/// The files with pages that CRIU's images have.
-std::uint64_t bytes_of_pages(const Path& images) {
-    std::uint64_t bytes = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(images))
-        if (entry.path().filename().native().starts_with("pages-")) bytes += entry.file_size();
-    return bytes;
+sys::Child start_server(const Path& images, const criu::Version& criu, const sys::UniqueFd& socket) {
+    sys::Command command;
+    command.args = {"/proc/self/exe", "serve-pages", criu.text(), images};
+    command.in = socket.get();
+    command.own_session = true;
+    command.blocked_signals = {SIGINT, SIGTERM, SIGHUP};  // it must go on when we are ended
+    return sys::Child::start(command);
+}
+
+/// Both ends of a new socket.
+std::pair<sys::UniqueFd, sys::UniqueFd> connect() {
+    std::array<int, 2> ends{};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
+        throw system_error(errno, "create a socket for the pages");
+    return {sys::UniqueFd(ends[0]), sys::UniqueFd(ends[1])};
 }
 
 }  // namespace
 
-LazyLoad::LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, int lock_fd)
-    : images_(plan.images), pages_(criu, plan.images, plan.logs, plan.log_name + ".lazy", {lock_fd}) {
+PageServer::PageServer(const Path& images, const criu::Version& criu) : PageServer(images, criu, connect()) {}
+
+PageServer::PageServer(const Path& images, const criu::Version& criu, std::pair<sys::UniqueFd, sys::UniqueFd> ends)
+    : socket(std::move(ends.first)), child(start_server(images, criu, ends.second)) {}
+
+LazyLoad::LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, bool by_server, int lock_fd)
+    : total_(std::max<std::uint64_t>(pages::lazy_bytes(plan.images), 1)),
+      server_(by_server ? std::optional<PageServer>(std::in_place, plan.images, criu.version) : std::nullopt),
+      pages_(criu, plan.images, plan.logs, plan.log_name + ".lazy", {lock_fd}, server_ ? server_->socket.get() : -1) {
+    if (server_) server_->socket.reset();
     pages_.supervise([this] {
         lost_ = true;
         orphans_.kill_all();
@@ -34,14 +58,13 @@ LazyLoad::~LazyLoad() {
 
 void LazyLoad::finish(Context& context) {
     constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
-    const std::uint64_t total = std::max<std::uint64_t>(bytes_of_pages(images_), 1);
     bool said = false;
     std::optional<sys::WaitStatus> ended;
     for (;;) {
         ended = pages_.wait(kBetweenLooks);
         if (ended) break;
         context.progress.step(fmt::format("it runs, its memory follows: {} %",
-                                          std::min<std::uint64_t>(pages_.bytes_read() * 100 / total, 100)));
+                                          std::min<std::uint64_t>(bytes_brought() * 100 / total_, 100)));
         if (said || !context.interrupts.pending()) continue;
         context.progress.warn(
             "the target runs and can't be left without the rest of its memory: going on until all is in");
@@ -53,6 +76,10 @@ void LazyLoad::finish(Context& context) {
     Error error(Kind::target_changed, "the rest of the target's memory can't be brought, so it was killed");
     explain_end(error, *ended);
     throw error;
+}
+
+std::uint64_t LazyLoad::bytes_brought() const {
+    return proc::bytes_read(server_ ? server_->child.pid() : pages_.pid());
 }
 
 void LazyLoad::explain(Error& error) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/pages/lazy.h"
 #include "lib/pages/plain.h"
 
 namespace stasis::ops {
@@ -30,12 +31,11 @@ Path choose_folder(const Path& on_disk, const Path& in_memory, std::uint64_t nee
 }  // namespace
 
 PlainImages::PlainImages(const Target& target, const store::Location& location, sys::Interrupts& interrupts)
-    : path_(store::Folders{location.path()}.images()) {
-    const Path on_disk = store::unpacked_folder(location);
+    : path_(store::Folders{location.path()}.images()), on_disk_(store::unpacked_folder(location)) {
     const Path in_memory = Path(kInMemory) / target.text();
-    for (const Path& remains : {on_disk, in_memory}) sys::remove_tree(remains);
+    for (const Path& remains : {on_disk_, in_memory}) sys::remove_tree(remains);
     if (!pages::has_compressed(path_)) return;
-    unpacked_ = choose_folder(on_disk, in_memory, pages::plain_bytes(path_));
+    unpacked_ = choose_folder(on_disk_, in_memory, pages::plain_bytes(path_));
     try {
         pages::make_plain(path_, unpacked_ / "images", interrupts);
     } catch (...) {
@@ -43,6 +43,15 @@ PlainImages::PlainImages(const Target& target, const store::Location& location, 
         throw;
     }
     path_ = unpacked_ / "images";
+}
+
+Path PlainImages::made_lazy(pages::Layout layout) {
+    if (unpacked_.empty()) {
+        sys::make_directory(on_disk_, kPrivate);
+        unpacked_ = on_disk_;
+    }
+    pages::make_lazy(path_, unpacked_ / "lazy", layout);
+    return unpacked_ / "lazy";
 }
 
 PlainImages::~PlainImages() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "lib/ops/context.h"
+#include "lib/pages/protocol.h"
 
 namespace stasis::ops {
 
@@ -17,8 +18,12 @@ class PlainImages {
 
     const Path& path() const { return path_; }
 
+    /// The same for a lazy restore by a page server: pages::make_lazy(). Once. Throws what that does.
+    Path made_lazy(pages::Layout layout);
+
   private:
     Path path_;
+    Path on_disk_;   ///< where it may be unpacked
     Path unpacked_;  ///< what to remove, or empty
 };
 

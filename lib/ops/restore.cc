@@ -19,6 +19,7 @@
 #include "lib/ops/record_network.h"
 #include "lib/ops/recreate_network.h"
 #include "lib/ops/restore_new_pids.h"
+#include "lib/pages/lazy.h"
 #include "lib/proc/orphans.h"
 #include "lib/store/move_record.h"
 
@@ -73,8 +74,8 @@ class Restore {
         if (request_.recreate_network && is_network_by_path(choice_.manifest.lasting_network))
             network_.emplace(choice_.manifest, context_.progress);
         refuse_misfit();
-        const PlainImages images(target_, choice_.location, context_.interrupts);
-        plan_.images = images.path();
+        images_.emplace(target_, choice_.location, context_.interrupts);
+        plan_.images = images_->path();
         context_.interrupts.check();
         unlock_interrupted();
 
@@ -212,13 +213,24 @@ class Restore {
             unlock_network(network.get(), remains.logs() / "dump.log");
     }
 
+    /// CRIU's lazy-pages itself brings no pages that earlier checkpoints have.
+    std::unique_ptr<LazyLoad> start_lazy_load(int lock_fd) {
+        const std::optional<pages::Layout> layout = pages::layout_of(criu_.version);
+        const bool by_server = layout && pages::has_lazy_in_parent(plan_.images);
+        runtime::RestorePlan plan = plan_;
+        if (by_server) plan.images = images_->made_lazy(*layout);
+        auto load = std::make_unique<LazyLoad>(criu_, plan, by_server, lock_fd);
+        plan_ = std::move(plan);
+        return load;
+    }
+
     /// Where the host can't, the memory comes first, as without --lazy.
     std::unique_ptr<LazyLoad> prepare_lazy_load(int lock_fd) {
         std::string obstacle = target_.adapter->lazy_obstacle();
         if (obstacle.empty()) obstacle = criu::lazy_obstacle(plan_.images);
         std::unique_ptr<LazyLoad> load;
         try {
-            if (obstacle.empty()) load = std::make_unique<LazyLoad>(criu_, plan_, lock_fd);
+            if (obstacle.empty()) load = start_lazy_load(lock_fd);
         } catch (const Error& error) {
             obstacle = error.message();
         }
@@ -318,6 +330,7 @@ class Restore {
     Choice choice_;
     criu::Binary criu_;
     runtime::RestorePlan plan_;
+    std::optional<PlainImages> images_;
     std::optional<RecreatedNetwork> network_;
     long long running_us_ = 0;
     std::vector<std::string> warnings_;

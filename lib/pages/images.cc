@@ -18,6 +18,8 @@ std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+std::uint32_t in_parent(std::uint32_t flags) { return (flags & kLazy) != 0 ? kInParent | kLazyInParent : kInParent; }
+
 /// Adds to the last entry what follows it.
 void append(std::vector<Entry>& entries, const Entry& entry) {
     if (!entries.empty() && entries.back().is_followed_by(entry))
@@ -42,7 +44,7 @@ Images::Images(sys::Path folder, Layout layout, Savings savings)
 }
 
 void Images::drop_parent() {
-    sys::remove_tree(folder_ / Parent::kFolder);
+    sys::remove_tree(folder_ / Chain::kFolder);
     parent_.reset();
 }
 
@@ -145,8 +147,7 @@ std::size_t Images::keep_changed(Image& image, std::span<std::byte> received) {
         if (known.empty()) known = parent_->from(image.id, address);
         const bool is_unchanged = !known.empty() && known.front() == hashes[page];
         if (!known.empty()) known = known.subspan(1);
-        // Never with kLazy: CRIU's lazy-pages would wait for them for ever (4.2.1, criu/pagemap.c: read_parent_page()).
-        append(image.pagemap.entries, {address, 1, is_unchanged ? kInParent : next_.flags});
+        append(image.pagemap.entries, {address, 1, is_unchanged ? in_parent(next_.flags) : next_.flags});
         is_shared_ |= is_unchanged;
         if (is_unchanged) continue;
         std::memmove(received.data() + kept, received.data() + page * kPageSize, kPageSize);

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "lib/base/file_record.h"
-#include "lib/pages/names.h"
+#include "lib/pages/chain.h"
 #include "lib/pages/pages_file.h"
 #include "lib/sys/file.h"
 
@@ -14,9 +13,8 @@ namespace stasis::pages {
 
 /// The memory of an earlier checkpoint: pages that are the same need not be written again.
 ///
-/// CRIU looks for pages that have kInParent in the folder `parent` below the images (4.2.1, criu/image.c:
-/// open_parent(), which takes a folder as well as a link). Here that folder holds hard links to the earlier images, so
-/// that every checkpoint is whole by itself, whatever becomes of the others.
+/// The folder Chain::kFolder below the new images holds hard links to the earlier ones, so that every checkpoint is
+/// whole by itself, whatever becomes of the others.
 class Parent {
   public:
     /// The images of a sealed checkpoint, with its records of them (paths relative to `images`). Nothing where they
@@ -38,22 +36,14 @@ class Parent {
     FileRecords records() const;
 
     static constexpr std::size_t kMostInChain = 10;
-    static constexpr const char* kFolder = "parent";
 
   private:
-    struct Run {
-        std::uint64_t address;
-        std::span<const Hash> hashes;
-    };
-    using Runs = std::map<ImageId, std::vector<Run>>;  // by address
-
-    static std::span<const Hash> from(const Runs& runs, const ImageId& id, std::uint64_t address);
-    Runs load_level(const sys::Path& images, std::size_t depth);
+    Parent(sys::Path images, FileRecords records);
 
     sys::Path images_;
     FileRecords records_;  ///< of files with memory
-    std::vector<std::vector<Hash>> hashes_;
-    Runs runs_;
+    Chain chain_;
+    std::vector<std::vector<Hash>> hashes_;  ///< of the pages in each of its files
 };
 
 }  // namespace stasis::pages

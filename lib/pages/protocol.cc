@@ -14,6 +14,8 @@ constexpr std::uint64_t kKindMask = (1U << kKindBits) - 1;
 constexpr std::uint32_t kCommandMask = 0xffff;
 constexpr unsigned kFlagsShift = 16;
 
+std::size_t address_offset(const Layout& layout) { return layout.header_size - 2 * sizeof(std::uint64_t); }
+
 template <typename Number>
 Number number_at(std::span<const std::byte> bytes, std::size_t offset) {
     Number number{};
@@ -21,11 +23,17 @@ Number number_at(std::span<const std::byte> bytes, std::size_t offset) {
     return number;
 }
 
+template <typename Number>
+void put_number(std::span<std::byte> bytes, std::size_t offset, Number number) {
+    std::memcpy(bytes.data() + offset, &number, sizeof number);
+}
+
 bool is_known(std::uint32_t command) {
     switch (static_cast<Command>(command)) {
         case Command::open:
         case Command::has_parent:
         case Command::add:
+        case Command::get:
         case Command::close:
         case Command::close_by_force: return true;
     }
@@ -61,12 +69,24 @@ std::optional<Header> parse_header(const Layout& layout, std::span<const std::by
     header.command = static_cast<Command>(command);
     header.flags = is_add ? word >> kFlagsShift : 0;
     header.count = layout.wide_counts ? number_at<std::uint64_t>(bytes, 8) : number_at<std::uint32_t>(bytes, 4);
-    const std::size_t addresses = layout.header_size - 2 * sizeof(std::uint64_t);
-    header.address = number_at<std::uint64_t>(bytes, addresses);
-    header.image = number_at<std::uint64_t>(bytes, addresses + sizeof(std::uint64_t));
+    header.address = number_at<std::uint64_t>(bytes, address_offset(layout));
+    header.image = number_at<std::uint64_t>(bytes, address_offset(layout) + sizeof(std::uint64_t));
     constexpr std::uint64_t kMostPages = std::uint64_t{1} << 40;
-    if (is_add && (header.count == 0 || header.count > kMostPages)) return std::nullopt;
+    const bool has_count = is_add || header.command == Command::get;
+    if (has_count && (header.count == 0 || header.count > kMostPages)) return std::nullopt;
     return header;
+}
+
+std::vector<std::byte> format_header(const Layout& layout, const Header& header) {
+    std::vector<std::byte> bytes(layout.header_size);
+    put_number(bytes, 0, static_cast<std::uint32_t>(header.command) | header.flags << kFlagsShift);
+    if (layout.wide_counts)
+        put_number(bytes, 8, header.count);
+    else
+        put_number(bytes, 4, static_cast<std::uint32_t>(header.count));
+    put_number(bytes, address_offset(layout), header.address);
+    put_number(bytes, address_offset(layout) + sizeof header.address, header.image);
+    return bytes;
 }
 
 }  // namespace stasis::pages

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "lib/criu/version.h"
 
@@ -14,12 +15,18 @@ enum class Command : std::uint32_t {
     open = 4,                ///< the pages of an image follow; answered by one byte: has it a parent?
     has_parent = 5,          ///< answered by four bytes
     add = 6,                 ///< pages follow where flags say kPresent
+    get = 7,                 ///< asks for pages of a task, by its pid; answered by an add with some of them
     close = 0x1023,          ///< that was all; answered by four bytes
     close_by_force = 0x1024  ///< the same
 };
 
 constexpr std::uint32_t kInParent = 1;  ///< unchanged since they were copied before
+constexpr std::uint32_t kLazy = 2;      ///< need not be there when the task begins to run
 constexpr std::uint32_t kPresent = 4;
+/// Of ours, with kInParent: like kLazy, which CRIU's lazy-pages would take for something else: it waits for ever for
+/// the pages of a parent (4.2.1, criu/pagemap.c: read_parent_page() tells nobody). CRIU ignores flags that it does not
+/// know.
+constexpr std::uint32_t kLazyInParent = 1U << 16;
 constexpr std::size_t kPageSize = 4096;
 
 /// What stands before each command's data.
@@ -50,5 +57,8 @@ std::optional<Layout> layout_of(const criu::Version& version);
 
 /// Reads a header of layout.header_size bytes. Nothing where it is none: an unknown command, no or too many pages.
 std::optional<Header> parse_header(const Layout& layout, std::span<const std::byte> bytes);
+
+/// The bytes of a header.
+std::vector<std::byte> format_header(const Layout& layout, const Header& header);
 
 }  // namespace stasis::pages

@@ -187,6 +187,7 @@ void Receiver::serve() {
                     images_.take_known(header->count);
                 break;
             }
+            case Command::get: throw Error(Kind::failed, "CRIU asked for pages while it sends them");
             case Command::close:
             case Command::close_by_force: answer(kNo); return;
         }

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <csignal>
 #include <ctime>
+#include <fstream>
 #include <map>
 #include <sstream>
 #include <thread>
@@ -121,6 +122,15 @@ Status read_status(pid_t pid) {
 std::string waits_in(pid_t pid) {
     const std::vector<std::string> lines = lines_of_process_file(pid, "wchan");
     return lines.empty() || lines.front() == "0" ? "" : lines.front();
+}
+
+std::uint64_t bytes_read(pid_t pid) {
+    std::ifstream counts("/proc/" + std::to_string(pid) + "/io");
+    std::string name;
+    std::uint64_t value = 0;
+    while (counts >> name >> value)
+        if (name == "rchar:") return value;
+    return 0;
 }
 
 bool is_alive(const Identity& id) {

@@ -99,6 +99,9 @@ std::vector<Stat> threads_of(pid_t pid);
 /// The kernel function that a task waits in (/proc/PID/wchan); empty where it can't be told.
 std::string waits_in(pid_t pid);
 
+/// How much it has read by system calls, of files or pipes (`rchar` in /proc/PID/io); 0 where it is gone.
+std::uint64_t bytes_read(pid_t pid);
+
 /// Does this very process still exist (a zombie does not count)?
 bool is_alive(const Identity& id);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # restore --lazy: the target runs before its memory is there, and never without it. What loads it is held or killed
-# half way, as is stasis.
+# half way, as is stasis. `chained`: most of the memory lies in an earlier checkpoint, and comes by a page server.
 . "$(dirname "$0")/common.sh"
 . "$TESTS_DIR/bundle.sh"
 . "$TESTS_DIR/status.sh"
@@ -16,7 +16,7 @@ is_gone() {
     fi
 }
 tell() { kill "-$1" "$(target_pid)"; }
-no_loader() { [ -z "$(run_processes criu)" ]; }
+no_loader() { [ -z "$(run_processes criu)$(run_processes stasis)" ]; }
 written_since() { [ "$(stat -c '%i %z' "$STATUS")" != "$1" ]; }
 sum() { # reads all its memory
     local before
@@ -27,7 +27,7 @@ sum() { # reads all its memory
 }
 
 # half_way SIGNAL ARG...: begins a lazy restore ($RESTORE) and, when a part of the memory is there, signals what loads
-# it ($LOADER).
+# it ($LOADER), or, where $HIT is serve-pages, where that gets it from.
 half_way() {
     local signal=$1
     shift
@@ -36,34 +36,35 @@ half_way() {
     # shellcheck disable=SC2016
     in_background bash -c '"$@" >"$0/out" 2>"$0/err"; echo $? >"$0/status"' "$WORK" \
         "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" --json restore "$TARGET" --lazy "$@"
-    LOADER=$("$PYTHON" - "$BACKGROUND" "$signal" <<'PYTHON'
+    LOADER=$("$PYTHON" - "$BACKGROUND" "$signal" "${HIT:-lazy-pages}" <<'PYTHON'
 import os, signal, sys, time
-above, number = int(sys.argv[1]), getattr(signal, "SIG" + sys.argv[2])
+above, number, hit = int(sys.argv[1]), getattr(signal, "SIG" + sys.argv[2]), sys.argv[3]
 end = time.monotonic() + 30
 
 def children(pid):
     return [int(child) for task in os.listdir(f"/proc/{pid}/task")
             for child in open(f"/proc/{pid}/task/{task}/children").read().split()]
 
-def loader():
+def loaders():
+    found = {}
     for stasis in children(above):
         for child in children(stasis):
-            if b"\0lazy-pages\0" in open(f"/proc/{child}/cmdline", "rb").read():
-                return child
+            for name in "lazy-pages", "serve-pages":
+                if f"\0{name}\0".encode() in open(f"/proc/{child}/cmdline", "rb").read():
+                    found[name] = child
+    return found
 
 def bytes_read(pid):
     return int(open(f"/proc/{pid}/io").read().split()[1])
 
 while time.monotonic() < end:
     try:
-        pid = loader()
-        if pid is None:
+        found = loaders()
+        if hit not in found or max(map(bytes_read, found.values())) < 64 << 20:
             time.sleep(0.001)
             continue
-        while bytes_read(pid) < 64 << 20:
-            time.sleep(0.001)
-        os.kill(pid, number)
-        print(pid)
+        os.kill(found[hit], number)
+        print(found[hit])
         sys.exit()
     except (FileNotFoundError, ProcessLookupError):
         continue
@@ -89,8 +90,8 @@ newest() { OUT=$(stasis --json list "$TARGET") json 'd["checkpoints"][-1]["check
 
 # memory_target KIND: the memory of a container or of a tree with a shell above it.
 memory_target() {
-    if [ "$1" = runc ]; then
-        ID=$(unique_id lazy) TARGET=runc:$ID
+    if [ "$1" != pid ]; then
+        ID=$(unique_id "$1") TARGET=runc:$ID
         status_bundle memory /status $MEGABYTES
         status_start
     else
@@ -101,9 +102,10 @@ memory_target() {
     fi
 }
 
-for kind in runc pid; do
+for kind in runc pid chained; do
     memory_target $kind
     SUM=$(sum)
+    if [ $kind = chained ]; then stasis snapshot "$TARGET" >/dev/null; fi # which has most of the stop's memory
     stop_target
     STOP=$(newest)
     expect_exit 0 stasis restore "$TARGET" "$STOP"
@@ -132,6 +134,14 @@ for kind in runc pid; do
     restore_result 0
     wait_for 60 "the work" status_at_least work 1
     check_eq "$(sum)" "$SUM_AFTER_WORK" "the checksum after work while it was loaded"
+
+    if [ $kind = chained ]; then
+        echo "== $kind: what serves its pages dies half way"
+        HIT=serve-pages half_way KILL "$STOP" --replace
+        restore_result 7
+        is_gone || fail "it lives on without its memory"
+        [[ $ERR == *"can't be brought, so it was killed"* ]] || fail "it does not say so: $ERR"
+    fi
 
     for how in "KILL" "STOP KILL"; do
         echo "== $kind: what loads the memory dies half way ($how): so does the target, before it sees what is missing"

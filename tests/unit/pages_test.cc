@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <future>
 #include <string>
 #include <vector>
 
+#include "lib/pages/lazy.h"
 #include "lib/pages/plain.h"
 #include "lib/pages/receiver.h"
 #include "tests/unit/catch.h"
@@ -76,7 +78,7 @@ TEST_CASE("headers are read, and refused where they make no sense") {
         REQUIRE_FALSE(parse_header(layout, bytes_of(good.substr(1))));
         REQUIRE_FALSE(parse_header(layout, bytes_of(good + "x")));
         REQUIRE_FALSE(parse_header(layout, bytes_of(header(layout, add_with(kPresent), 0, 0, process(1)))));
-        for (const std::uint32_t command : {0U, 1U, 3U, 7U, 0x1022U, kOpen | 1U << 16})
+        for (const std::uint32_t command : {0U, 1U, 3U, 8U, 0x1022U, kOpen | 1U << 16})
             REQUIRE_FALSE(parse_header(layout, bytes_of(header(layout, command, 1, 0, process(1)))));
     }
     REQUIRE(image_kind(shared(3)) == ImageKind::shared_memory);
@@ -171,8 +173,78 @@ std::string flags_of(const TempDir& folder, const char* pagemap) {
     for (const Entry& entry : read_pagemap(folder / pagemap).entries)
         text += std::to_string(entry.address >> 12) + "+" + std::to_string(entry.pages) +
                 ((entry.flags & kInParent) != 0 ? "p" : "") + ((entry.flags & kPresent) != 0 ? "w" : "") +
-                ((entry.flags & 2) != 0 ? "l " : " ");
+                ((entry.flags & (kLazy | kLazyInParent)) != 0 ? "l " : " ");
     return text;
+}
+
+/// What a page server gives for one question: "ADDRESS+PAGES ", and the pages.
+class Asker {
+  public:
+    explicit Asker(const sys::Path& images) {
+        int ends[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+        ours_.reset(ends[0]);
+        server_ = std::async(std::launch::async, [images, number = ends[1]] {
+            const sys::UniqueFd socket(number);
+            serve_pages(images, kWide, socket.get());
+        });
+    }
+
+    std::string ask(std::uint64_t pid, std::uint64_t address, std::uint64_t count) const {
+        const std::string question = header(kWide, 7, count, address, pid);
+        REQUIRE(::send(ours_.get(), question.data(), question.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(question.size()));
+        const std::optional<Header> answer = parse_header(kWide, bytes_of(take(kWide.header_size)));
+        if (!answer) return "nothing";
+        REQUIRE((answer->command == Command::add && answer->flags == kPresent && answer->image == pid));
+        return std::to_string(answer->address >> 12) + "+" + std::to_string(answer->count) + " " +
+               take(answer->count * kPageSize);
+    }
+    /// Ends the server, which throws what went wrong.
+    void end() {
+        ours_.reset();
+        server_.get();
+    }
+
+  private:
+    std::string take(std::size_t size) const {
+        std::string bytes(size, '\0');
+        const ssize_t got = ::recv(ours_.get(), bytes.data(), size, MSG_WAITALL);
+        return bytes.substr(0, static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    }
+
+    sys::UniqueFd ours_;
+    std::future<void> server_;
+};
+
+TEST_CASE("a lazy restore gets the pages of all checkpoints that this one builds upon") {
+    const TempDir first, second, third, lazy;
+    dump_into(first, 1 << 20, std::nullopt, {{process(10), {{0x1000, page('a') + page('b') + page('c')}}}});
+    dump_into(second, 1 << 20, Parent::load(first.path(), records_of(first)),
+              {{process(10), {{0x1000, page('a') + page('B') + page('c')}}}});
+    dump_into(third, 1 << 20, Parent::load(second.path(), records_of(second)),
+              {{process(10), {{0x1000, page('a') + page('B') + page('C')}}}});
+    REQUIRE_FALSE(has_lazy_in_parent(first.path()));
+    REQUIRE(has_lazy_in_parent(third.path()));
+    make_lazy(third.path(), lazy / "images", kWide);
+    const Pagemap pagemap = read_pagemap(lazy / "images" / "pagemap-10.img");
+    REQUIRE(pagemap.entries.size() == 2);
+    REQUIRE((pagemap.entries[0].flags == kLazy && pagemap.entries[0].pages == 2));
+    REQUIRE((pagemap.entries[1].flags == (kLazy | kPresent) && pagemap.entries[1].pages == 1));
+    REQUIRE(lazy_bytes(lazy / "images") == 3 * kPageSize);
+    REQUIRE(flags_of(third, "pagemap-10.img") == "1+2pl 3+1wl ");  // as it was
+
+    Asker asker(lazy / "images");
+    REQUIRE(asker.ask(10, 0x1000, 3) == "1+1 " + page('a'));
+    REQUIRE(asker.ask(10, 0x2000, 2) == "2+1 " + page('B'));
+    REQUIRE(asker.ask(10, 0x3000, 1) == "3+1 " + page('C'));
+    REQUIRE_NOTHROW(asker.end());
+    Asker second_asker(first.path());
+    REQUIRE(second_asker.ask(10, 0x2000, 9) == "2+2 " + page('b') + page('c'));
+    REQUIRE_NOTHROW(second_asker.end());
+    Asker wrong(first.path());
+    REQUIRE(wrong.ask(10, 0x4000, 1) == "nothing");
+    REQUIRE_THROWS_AS(wrong.end(), Error);
 }
 
 TEST_CASE("pages that an earlier checkpoint has at the same place are not written again") {
@@ -188,9 +260,9 @@ TEST_CASE("pages that an earlier checkpoint has at the same place are not writte
                   {{process(10), {{0x1000, page('a') + page('B') + page('c') + page('n')}, {0x7000, page('d')}}},
                    {process(11), {{0x1000, page('a')}}},
                    {shared(7), {{0, page('s') + page('t')}}}});
-        REQUIRE(flags_of(second, "pagemap-10.img") == "1+1p 2+1wl 3+1p 4+1wl 7+1wl ");
+        REQUIRE(flags_of(second, "pagemap-10.img") == "1+1pl 2+1wl 3+1pl 4+1wl 7+1wl ");
         REQUIRE(flags_of(second, "pagemap-11.img") == "1+1wl ");
-        REQUIRE(flags_of(second, "pagemap-shmem-7.img") == "0+2p ");
+        REQUIRE(flags_of(second, "pagemap-shmem-7.img") == "0+2pl ");
         REQUIRE(test::read(second / "pages-1.img") == page('B') + page('n') + page('d'));
         REQUIRE(test::read(second / "hashes-1.img").size() == 3 * sizeof(Hash));
         REQUIRE(test::read(second / "parent" / "pages-1.img") == test::read(first / "pages-1.img"));
@@ -198,7 +270,7 @@ TEST_CASE("pages that an earlier checkpoint has at the same place are not writte
         // What the second has not written it still knows; what it no longer has is gone.
         dump_into(third, capacity, Parent::load(second.path(), records_of(second)),
                   {{process(10), {{0x1000, page('a') + page('B') + page('c')}, {0x9000, page('d')}}}});
-        REQUIRE(flags_of(third, "pagemap-10.img") == "1+3p 9+1wl ");
+        REQUIRE(flags_of(third, "pagemap-10.img") == "1+3pl 9+1wl ");
         REQUIRE(std::filesystem::exists(third / "parent" / "parent" / "pages-1.img"));
     }
 }
@@ -267,7 +339,7 @@ TEST_CASE("what was copied while the target ran need not be sent, and what has c
     REQUIRE(test::read(first / "pages-1.img") == page('a') + page('B') + page('c') + page('d'));
     REQUIRE(test::read(first / "hashes-1.img").size() == 4 * sizeof(Hash));
     // The second finds all in the first, but for the page that its copy has otherwise.
-    REQUIRE(flags_of(second, "pagemap-7.img") == start + "+4p ");
+    REQUIRE(flags_of(second, "pagemap-7.img") == start + "+1p " + changed + "+1pl " + rest + "+2p ");
     REQUIRE(test::read(second / "pages-1.img").empty());
     // Each can be built upon: hashes are at the pages that they are of.
     const std::optional<Parent> known = Parent::load(second.path(), records_of(second));
