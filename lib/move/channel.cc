@@ -53,15 +53,20 @@ void Channel::beat() {
 
 /// Sends what can be sent without waiting; true when nothing is left. The mutex is held.
 bool Channel::flush() {
-    std::size_t sent = 0;
-    while (sent < unsent_.size() && !broken_) {
-        const ssize_t count = ::write(out_.get(), unsent_.data() + sent, unsent_.size() - sent);
-        if (count >= 0) sent += static_cast<std::size_t>(count);
+    while (at_ < unsent_.size() && !broken_) {
+        const ssize_t count = ::write(out_.get(), unsent_.data() + at_, unsent_.size() - at_);
+        if (count >= 0) {
+            at_ += static_cast<std::size_t>(count);
+            sent_bytes_ += static_cast<std::size_t>(count);
+        }
         if (count < 0 && errno == EAGAIN) break;
         broken_ = count < 0 && errno != EINTR;
     }
-    sent_bytes_ += sent;
-    unsent_.erase(0, sent);
+    // Not for each piece: the rest would be copied again and again.
+    if (at_ == unsent_.size() || at_ >= kMostUnsent) {
+        unsent_.erase(0, at_);
+        at_ = 0;
+    }
     return unsent_.empty();
 }
 
@@ -170,7 +175,7 @@ void Channel::give_up(const Failure& failure) {
 
 std::size_t Channel::unsent_bytes() {
     const std::lock_guard hold(mutex_);
-    return unsent_.size();
+    return unsent_.size() - at_;
 }
 
 std::uint64_t Channel::sent_bytes() {

@@ -88,6 +88,7 @@ class Channel {
     std::condition_variable ended_;
     bool ending_ = false;
     std::string unsent_;
+    std::size_t at_ = 0;   ///< what of it lies before was sent
     bool broken_ = false;  ///< nothing can be sent any more
     std::uint64_t sent_bytes_ = 0;
     bool quiet_ = true;  ///< nothing was sent since the last look

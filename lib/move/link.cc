@@ -20,6 +20,8 @@ constexpr int kGoodbyeMs = 5000;
 std::pair<sys::UniqueFd, sys::UniqueFd> make_pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw system_error(errno, "create a pipe");
+    constexpr int kRoom = 1 << 20;  // ssh goes on while we look for what to send
+    (void)::fcntl(ends[1], F_SETPIPE_SZ, kRoom);
     return {sys::UniqueFd(ends[0]), sys::UniqueFd(ends[1])};
 }
 

@@ -81,7 +81,7 @@ class Departure : public Escort {
 
     void frozen(const runtime::Description& described, const store::Folders& folders) override {
         context_.progress.step("sending what it is");
-        move::send_files(channel(), folders.images(), "images/", context_.interrupts);
+        move::FileSender(channel(), "images/", context_.interrupts).send_rest(folders.images());
         sys::remove_tree(folders.root / kAhead);  // the images have links to it
         const std::set<std::string> written = inspect::written_files(described.init);
         for (std::uint32_t i = 0; i < places_.size(); ++i)

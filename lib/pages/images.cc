@@ -178,7 +178,9 @@ std::span<const Hash> Images::write_piece(PagesFile& file, const Piece& piece, s
         check();
         const std::size_t length = std::min(kAtOnce, piece.length - done);
         const std::size_t known = parent_ ? length / kPageSize : 0;
-        file.append(arena.at(piece.offset + done, length), hashes.first(known));
+        const std::span<const std::byte> pages = arena.at(piece.offset + done, length);
+        file.append(pages, hashes.first(known));
+        listener_(file.name(), pages);
         hashes = hashes.subspan(known);
         // Huge pages are not torn apart for less.
         if (length == kAtOnce) arena.release(piece.offset + done, length);

@@ -3,6 +3,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/base/file_record.h"
@@ -48,6 +51,11 @@ class Images {
     /// are not.
     void take_known(std::uint64_t pages);
 
+    /// What else is told of each plain piece that is appended to a file, by the file's name. The files are written one
+    /// after the other.
+    using Listener = std::function<void(const std::string& name, std::span<const std::byte> pages)>;
+    void set_listener(Listener listener) { listener_ = std::move(listener); }
+
     /// Appends what lies in the arena to the files, and empties it. `check` is called now and then, and may throw.
     void write_pages(Arena& arena, const std::function<void()>& check);
     /// The rest, once all pages are written.
@@ -88,6 +96,7 @@ class Images {
     sys::Path folder_;
     Layout layout_;
     Compression compression_;
+    Listener listener_ = [](const std::string&, std::span<const std::byte>) {};
     std::optional<Parent> parent_;
     bool is_shared_ = false;  ///< does the parent have anything?
     std::vector<Image> images_;

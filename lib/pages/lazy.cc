@@ -53,19 +53,27 @@ class PageServer {
         return got != 0;
     }
 
-    /// Those that lie together: CRIU asks again for the others.
     void give(Header header) {
-        const std::optional<Chain::Run> run = chain_.find({ImageKind::process, header.image}, header.address);
-        if (!run) throw Error(Kind::damaged, "there are pages that no image has");
+        std::vector<Chain::Run> runs;
+        for (std::uint64_t found = 0; found < header.count; found += runs.back().pages) {
+            std::optional<Chain::Run> run =
+                chain_.find({ImageKind::process, header.image}, header.address + found * kPageSize);
+            if (!run) throw Error(Kind::damaged, "there are pages that no image has");
+            run->pages = std::min(run->pages, header.count - found);
+            runs.push_back(*run);
+        }
         header.command = Command::add;
         header.flags = kPresent;
-        header.count = std::min(header.count, run->pages);
         const std::vector<std::byte> bytes = format_header(layout_, header);
         if (::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_MORE) != static_cast<ssize_t>(bytes.size()))
             throw system_error(errno, "send CRIU the pages that it asked for");
-        open(run->file);
-        auto offset = static_cast<off_t>(run->first * kPageSize);
-        for (std::uint64_t left = header.count * kPageSize; left > 0;) {
+        for (const Chain::Run& run : runs) send(run);
+    }
+
+    void send(const Chain::Run& run) {
+        open(run.file);
+        auto offset = static_cast<off_t>(run.first * kPageSize);
+        for (std::uint64_t left = run.pages * kPageSize; left > 0;) {
             const ssize_t sent = ::sendfile(socket_, file_.get(), &offset, left);
             if (sent < 0 && errno == EINTR) continue;
             if (sent < 0) throw system_error(errno, "send CRIU the pages that it asked for");

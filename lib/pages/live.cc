@@ -12,8 +12,8 @@
 namespace stasis::pages {
 namespace {
 
-/// How much is read before it is hashed and written.
-constexpr std::size_t kAtOnce = 256 << 20;
+/// How much is read before it is hashed and written: who listens is to be kept busy.
+constexpr std::size_t kAtOnce = 32 << 20;
 /// How much goes into one read: what is read is not looked at for an interruption.
 constexpr std::uint64_t kOneRead = 4 << 20;
 
@@ -49,10 +49,11 @@ void read_live(const LiveTask& task, Arena& arena, Images& images, const std::fu
     }
 }
 
-FileRecords copy_live(const std::vector<LiveTask>& tasks, const sys::Path& folder, Layout layout, Savings savings,
-                      sys::Interrupts& interrupts) {
+FileRecords copy_live(const std::vector<LiveTask>& tasks, const sys::Path& folder, Layout layout,
+                      std::optional<Parent> parent, Images::Listener listener, sys::Interrupts& interrupts) {
     Arena arena(kAtOnce);
-    Images images(folder, layout, std::move(savings));
+    Images images(folder, layout, {std::move(parent), {}});
+    images.set_listener(std::move(listener));
     const auto write = [&] { images.write_pages(arena, [&] { interrupts.check(); }); };
     for (const LiveTask& task : tasks) read_live(task, arena, images, write, interrupts);
     write();

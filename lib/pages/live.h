@@ -27,8 +27,9 @@ void read_live(const LiveTask& task, Arena& arena, Images& images, const std::fu
 /// It is no state that ever was: the tasks write while they are read, and a page may be torn. That does no harm: a
 /// dump compares each page as it stands still with the hash of what was written here, and what differs is written anew.
 /// Tasks and memory that go away meanwhile are left out; so is memory that tasks share, which has no hash then.
-/// Returns what is known of the files without reading them. Throws Kind::failed, and what Interrupts::check() throws.
-FileRecords copy_live(const std::vector<LiveTask>& tasks, const sys::Path& folder, Layout layout, Savings savings,
-                      sys::Interrupts& interrupts);
+/// `listener` hears of all pages as they are written. Returns what is known of the files without reading them. Throws
+/// Kind::failed, and what Interrupts::check() throws.
+FileRecords copy_live(const std::vector<LiveTask>& tasks, const sys::Path& folder, Layout layout,
+                      std::optional<Parent> parent, Images::Listener listener, sys::Interrupts& interrupts);
 
 }  // namespace stasis::pages

@@ -136,12 +136,7 @@ void PagesFile::write_frames(std::span<const std::byte> bytes) {
 
 void PagesFile::write(std::string_view text) {
     sys::write_all(fd_.get(), text, path_.native());
-    // The disk shall not wait for the end.
-    constexpr std::size_t kWorthIt = 64 << 20;
-    not_on_its_way_ += text.size();
-    if (not_on_its_way_ < kWorthIt) return;
-    (void)::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-    not_on_its_way_ = 0;
+    writeback_.wrote(fd_.get(), text.size());
 }
 
 void PagesFile::finish() {

@@ -10,6 +10,7 @@
 #include "lib/sys/checksum.h"
 #include "lib/sys/file.h"
 #include "lib/sys/interrupts.h"
+#include "lib/sys/writeback.h"
 
 namespace stasis::pages {
 
@@ -56,7 +57,7 @@ class PagesFile {
     std::vector<Hash> hashes_;
     std::vector<std::byte> pending_;  ///< less than a frame
     std::vector<Frame> frames_;
-    std::size_t not_on_its_way_ = 0;  ///< bytes that the disk was not told of
+    sys::EarlyWriteback writeback_;
 };
 
 /// How long the memory in a compressed image is. Throws Kind::damaged.

@@ -49,7 +49,8 @@ bool is_own(std::uint64_t address) {
 FileRecords copy(const sys::Path& folder, std::optional<Parent> parent) {
     sys::make_directory(folder, 0700);
     sys::Interrupts& interrupts = nothing_interrupts();
-    (void)copy_live({{kOurs, ::getpid()}}, folder, kWide, {std::move(parent), {}}, interrupts);
+    (void)copy_live(
+        {{kOurs, ::getpid()}}, folder, kWide, std::move(parent), [](const auto&, auto) {}, interrupts);
     return sys::record_tree(folder, interrupts);
 }
 

@@ -228,17 +228,22 @@ TEST_CASE("files arrive, and none gets out of its folder", "[move]") {
     std::filesystem::create_directories(to / "images");
     sys::write_new_file(from / "pages-1.img", std::string(1000000, 'p'), 0600);
     sys::write_new_file(from / "empty.img", "", 0600);
+    sys::write_new_file(from / "begun.img", "sent already", 0600);
 
     Ends ends;
     std::thread sender([&] {
         sys::Interrupts interrupts = sys::Interrupts::none();
-        send_files(*ends.one, from, "images/", interrupts);
+        move::FileSender files(*ends.one, "images/", interrupts);
+        files.add("begun.img", "what it has");
+        files.add("begun.img", " until now");
+        files.send_rest(from);
     });
-    for (int i = 0; i < 2; ++i)
+    for (int i = 0; i < 3; ++i)
         receive_file(*ends.other, ends.other->expect(Frame::kFile, ends.interrupts).file(), to, ends.interrupts);
     sender.join();
     CHECK(sys::read_file(to / "images/pages-1.img") == sys::read_file(from / "pages-1.img"));
     CHECK(std::filesystem::file_size(to / "images/empty.img") == 0);
+    CHECK(sys::read_file(to / "images/begun.img") == "what it has until now");
 
     std::filesystem::create_symlink("/", to / "images/link");
     for (const char* name : {"../out", "/tmp/out", "images/link/tmp/out", "images/empty.img", "images/link", ""}) {

@@ -235,12 +235,12 @@ TEST_CASE("a lazy restore gets the pages of all checkpoints that this one builds
     REQUIRE(flags_of(third, "pagemap-10.img") == "1+2pl 3+1wl ");  // as it was
 
     Asker asker(lazy / "images");
-    REQUIRE(asker.ask(10, 0x1000, 3) == "1+1 " + page('a'));
-    REQUIRE(asker.ask(10, 0x2000, 2) == "2+1 " + page('B'));
+    REQUIRE(asker.ask(10, 0x1000, 3) == "1+3 " + page('a') + page('B') + page('C'));
+    REQUIRE(asker.ask(10, 0x2000, 2) == "2+2 " + page('B') + page('C'));
     REQUIRE(asker.ask(10, 0x3000, 1) == "3+1 " + page('C'));
     REQUIRE_NOTHROW(asker.end());
     Asker second_asker(first.path());
-    REQUIRE(second_asker.ask(10, 0x2000, 9) == "2+2 " + page('b') + page('c'));
+    REQUIRE(second_asker.ask(10, 0x2000, 2) == "2+2 " + page('b') + page('c'));
     REQUIRE_NOTHROW(second_asker.end());
     Asker wrong(first.path());
     REQUIRE(wrong.ask(10, 0x4000, 1) == "nothing");
