@@ -32,7 +32,7 @@ void read_live(const LiveTask& task, Arena& arena, Images& images, const std::fu
     if (!memory) return;
     images.open(task.id);
     for (const proc::Stretch& stretch : proc::own_memory(task.pid)) {
-        images.add({Command::add, kPresent, 0, stretch.address, 0});
+        images.add({Command::add, kPresent | (stretch.can_be_lazy ? kLazy : 0), 0, stretch.address, 0});
         for (std::uint64_t done = 0; done < stretch.bytes;) {
             interrupts.check();
             const std::span<std::byte> room = arena.take(std::min(kOneRead, stretch.bytes - done));

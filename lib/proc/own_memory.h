@@ -11,6 +11,9 @@ namespace stasis::proc {
 struct Stretch {
     std::uint64_t address = 0;
     std::uint64_t bytes = 0;
+    /// A lazy restore may bring them later: the mapping is of no file, and nothing of the process is locked in memory
+    /// (CRIU 4.2.1, criu/include/vma.h: vma_entry_can_be_lazy()).
+    bool can_be_lazy = false;
 };
 
 /// The memory that is a process's own: what of its private mappings is in memory or swapped out, and is no file's

@@ -112,6 +112,9 @@ def warm(size):
     """Has the machine's memory taken and given back: in a virtual machine each page costs a hundred times more when it
     is touched for the first time, and again when it was free for seconds (free page reporting)."""
     MADV_POPULATE_WRITE = 23
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        available = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    size = min(size, available // 10 * 9 // mmap.PAGESIZE * mmap.PAGESIZE)
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_HUGEPAGE)
         memory.madvise(MADV_POPULATE_WRITE)

@@ -24,6 +24,7 @@ def parse_arguments():
     parser.add_argument("--files-there", required=True, help="where its folder of bundles is seen from here")
     parser.add_argument("--runc-root", required=True)
     parser.add_argument("--container", nargs=3, action="append", metavar=("LABEL", "NAME", "BUNDLE"), required=True)
+    parser.add_argument("--memory", type=int, required=True, metavar="MIB", help="of the largest container")
     parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_args()
 
@@ -38,6 +39,7 @@ class Move:
     def take_turn(self):
         self.container.start()
         measure.sync_ms()
+        measure.warm(6 * self.arguments.memory << 20)  # two hosts on one machine, with images and page caches
         figures = self.move()
         self._check()
         measure.run(self.there + ["delete", "--force", self.container.name])

@@ -39,11 +39,10 @@ class Mapping {
     char* start_;
 };
 
-bool is_own(std::uint64_t address) {
-    const std::vector<proc::Stretch> own = proc::own_memory(::getpid());
-    return std::any_of(own.begin(), own.end(), [&](const proc::Stretch& stretch) {
-        return stretch.address <= address && address < stretch.address + stretch.bytes;
-    });
+std::optional<proc::Stretch> own_at(std::uint64_t address) {
+    for (const proc::Stretch& stretch : proc::own_memory(::getpid()))
+        if (stretch.address <= address && address < stretch.address + stretch.bytes) return stretch;
+    return std::nullopt;
 }
 
 FileRecords copy(const sys::Path& folder, std::optional<Parent> parent) {
@@ -69,10 +68,13 @@ TEST_CASE("memory of its own is what a process has written") {
     *anonymous.page(1) = 'a';
     REQUIRE(*mapped.page(1) == 'f');
     *mapped.page(2) = 'm';
-    REQUIRE_FALSE(is_own(anonymous.address(0)));
-    REQUIRE(is_own(anonymous.address(1)));
-    REQUIRE_FALSE(is_own(mapped.address(1)));
-    REQUIRE(is_own(mapped.address(2)));
+    REQUIRE_FALSE(own_at(anonymous.address(0)));
+    REQUIRE(own_at(anonymous.address(1))->can_be_lazy);
+    REQUIRE_FALSE(own_at(mapped.address(1)));
+    REQUIRE_FALSE(own_at(mapped.address(2))->can_be_lazy);
+    REQUIRE(::mlock(anonymous.page(1), kPageSize) == 0);
+    REQUIRE_FALSE(own_at(anonymous.address(1))->can_be_lazy);
+    REQUIRE(::munlock(anonymous.page(1), kPageSize) == 0);
     REQUIRE(proc::own_memory(0).empty());
     REQUIRE(proc::pids_in_namespaces(::getpid()).front() == ::getpid());
     REQUIRE(proc::pids_in_namespaces(0).empty());
@@ -95,8 +97,8 @@ TEST_CASE("a round through live memory holds what the one before does not") {
 
     *memory.page(3) = 'x';
     const FileRecords records = copy(folder / "2", std::move(first));
-    REQUIRE(flags_at(folder / "2", memory.address(2)) == kInParent);
-    REQUIRE(flags_at(folder / "2", memory.address(3)) == kPresent);
+    REQUIRE(flags_at(folder / "2", memory.address(2)) == (kInParent | kLazyInParent));
+    REQUIRE(flags_at(folder / "2", memory.address(3)) == (kPresent | kLazy));
     const std::optional<Parent> second = Parent::load(folder / "2", records);
     REQUIRE(second);
     const std::string changed = "x" + std::string(kPageSize - 1, 'd');

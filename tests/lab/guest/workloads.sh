@@ -192,7 +192,7 @@ snapshot_ahead() {
 }
 
 step_ahead() {
-    local name
+    local name report
     runc run -d --bundle /lab/bundles/writer writer </dev/null >/dev/null 2>&1 || fail "runc run writer"
     wait_for 60 counts_beyond writer 20
     snapshot_ahead full --full
@@ -202,8 +202,11 @@ step_ahead() {
         stasis restore writer "$name" --replace
         memory_is_right
     done
-    stasis restore writer increment --replace --lazy
-    memory_is_right
+    for name in full increment; do
+        report=$(stasis --json restore writer "$name" --replace --lazy)
+        grep -qE 'nr_lazy: +[0-9]{5}$' "$(json path <<<"$report")"/logs/restore-*.log || fail "$name: its memory came first"
+        memory_is_right
+    done
     # Less than half of the memory more: everything is sent in the freeze.
     [ "$(stasis --json snapshot writer small --buffer 130M | json ahead_bytes)" = 0 ] || fail "copied without room"
     stasis restore writer small --replace
