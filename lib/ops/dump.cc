@@ -156,8 +156,7 @@ class Dump {
     void start_copying(const runtime::Description& described, const store::Partial& partial) {
         if (request_.wishes.keep_rootfs && !described.rootfs.empty()) {
             context_.progress.step("copying the root file system");
-            fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, partial.folders().root);
-            if (described.rootfs_by_runtime && plan.backend == fs::Backend::overlay) plan.backend = fs::Backend::upper;
+            const fs::RootfsPlan plan = plan_files(described, partial.folders().root);
             files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(plan), lock_fd_);
         }
         std::vector<runtime::BindMount> folders = described.own_folders;

@@ -7,6 +7,9 @@
 #include "lib/base/error.h"
 #include "lib/criu/known_trouble.h"
 #include "lib/criu/options.h"
+#include "lib/fs/survey.h"
+#include "lib/ops/earlier.h"
+#include "lib/ops/file_capture.h"
 #include "lib/ops/host.h"
 #include "lib/ops/network_lock.h"
 
@@ -25,11 +28,20 @@ Path folder_for(const Context& context, const Target& target, const Wishes& wish
     return folder;
 }
 
+/// What a copy of its files takes. An earlier checkpoint shares most of them.
+std::uint64_t bytes_of_files(const Context& context, const Target& target, const runtime::Description& described,
+                             const Path& folder) {
+    if (!std::filesystem::is_directory(described.rootfs)) return 0;
+    const fs::RootfsPlan plan = plan_files(described, folder);
+    if (plan.backend == fs::Backend::btrfs || Earlier(context, target).rootfs(plan)) return 0;
+    return fs::survey(plan.source, {}).bytes;
+}
+
 void find_full_store(std::uint64_t needed, const Path& folder, inspect::Blockers& found) {
     const std::uint64_t there = sys::free_bytes(folder);
     if (needed <= there) return;
     found.push_back({"space",
-                     fmt::format("the memory needs about {} MiB, and '{}' has {} MiB left", needed >> 20,
+                     fmt::format("the checkpoint needs about {} MiB, and '{}' has {} MiB left", needed >> 20,
                                  folder.string(), there >> 20),
                      "free some space there, or name another store with --store or --dir"});
 }
@@ -88,6 +100,7 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
         std::erase_if(blockers, [](const inspect::Blocker& blocker) { return blocker.id == inspect::kExecId; });
     const Path folder = folder_for(context, target, wishes);
     result.needed_bytes = result.seen.memory_bytes + result.seen.memory_bytes / 20 + kImageOverhead;
+    if (wishes.keep_rootfs) result.needed_bytes += bytes_of_files(context, target, result.described, folder);
     find_full_store(result.needed_bytes, folder, blockers);
     if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
     if (result.criu) find_known_trouble(*result.criu, result.seen.has_network_sockets, blockers);

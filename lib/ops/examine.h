@@ -26,7 +26,7 @@ struct Examination {
     OptionList options;  ///< all of CRIU's options for it, the user's own last
     std::optional<criu::Binary> criu;
     std::optional<Error> no_criu;    ///< why there is none; a blocker as well
-    std::uint64_t needed_bytes = 0;  ///< about what its memory takes on disk
+    std::uint64_t needed_bytes = 0;  ///< about what its memory and its files take on disk
 };
 
 /// Looks at a target without stopping it. Blockers hold everything that is in the way of a dump: what CRIU

@@ -1,6 +1,13 @@
 #include "lib/ops/file_capture.h"
 
 namespace stasis::ops {
+
+fs::RootfsPlan plan_files(const runtime::Description& described, const sys::Path& store) {
+    fs::RootfsPlan plan = fs::plan_rootfs(described.rootfs, store);
+    if (described.rootfs_by_runtime && plan.backend == fs::Backend::overlay) plan.backend = fs::Backend::upper;
+    return plan;
+}
+
 namespace {
 
 /// The written files that lie in a volume, as paths from its top.

@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "lib/fs/rootfs.h"
+#include "lib/runtime/runtime.h"
 #include "lib/store/manifest.h"
 
 namespace stasis::ops {
+
+/// How the root file system of a target is kept. `store`: where the checkpoint will lie.
+fs::RootfsPlan plan_files(const runtime::Description& described, const sys::Path& store);
 
 /// Trees that are kept beside the memory: the root file system and, when asked, volumes.
 class FileCapture {

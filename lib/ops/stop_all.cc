@@ -91,7 +91,7 @@ class StopAll {
             if (sum <= there || request_.ignore_blockers) continue;
             fail(one.result,
                  Error(Kind::failed,
-                       fmt::format("there is no room for the memory of '{}' beside that of those before it: they need "
+                       fmt::format("there is no room for the state of '{}' beside that of those before it: they need "
                                    "about {} MiB, and '{}' has {} MiB left",
                                    one.result.target, sum >> 20, folder.string(), there >> 20))
                      .hint("free some space there, name another store with --store, or leave some out with --exclude"));

@@ -175,10 +175,14 @@ expect_exit 0 stasis restore --all
 goes_on web db cache
 remember web db cache
 mkdir "$WORK/small"
-mount -t tmpfs -o size=40M,mode=0700 tmpfs "$WORK/small" # each needs 16 MiB and its memory
+mount -t tmpfs -o size=50M,mode=0700 tmpfs "$WORK/small" # each needs 16 MiB, its memory and its files
 REAL_STORE=$STASIS_STORE STASIS_STORE=$WORK/small/store
+head -c 48M /dev/urandom >"$WORK/db.bundle/rootfs/large"
+expect_exit 1 stasis snapshot "runc:${ID[db]}"
+says "the checkpoint needs about"
+rm "$WORK/db.bundle/rootfs/large"
 expect_exit 1 stasis stateful-stop --all
-says "there is no room for the memory of 'runc:${ID[db]}' beside that of those before it"
+says "there is no room for the state of 'runc:${ID[db]}' beside that of those before it"
 goes_on web db cache
 remember web db cache
 expect_exit 1 stasis stateful-stop --all --keep-going

@@ -116,6 +116,7 @@ step_unit_up() {
 sealed() { find "/var/lib/stasis/runc/$1" -mindepth 1 -maxdepth 1 -name 'stop-*' ! -name '*.partial' 2>/dev/null | grep -q .; }
 some_sealed() { local id; for id in "${CONTAINERS[@]}"; do ! sealed "$id" || return 0; done; return 1; }
 some_run() { local id; for id in "${CONTAINERS[@]}"; do ! runs "$id" || return 0; done; return 1; }
+all_run() { local id; for id in "${CONTAINERS[@]}"; do runs "$id" || return 1; done; }
 
 # The host pulls the plug when it reads "cut".
 step_cut_down() {
@@ -151,6 +152,7 @@ step_after_cut_down() {
 step_cut_up() {
     stasis restore --all --jobs 1 &
     wait_for 120 some_run
+    ! all_run || fail "nothing was left to restore"
     say cut
     wait
     fail "the power is still on"
@@ -160,9 +162,12 @@ step_cut_up() {
 step_after_cut_up() {
     local id
     stasis verify
-    stasis restore --all || true
+    stasis restore --all >"$STATE/report" || true
     for id in "${CONTAINERS[@]}"; do
-        runs "$id" || stasis restore "runc:$id"
+        if ! runs "$id"; then
+            grep "runc:$id" "$STATE/report" || fail "not a word of $id: $(<"$STATE/report")"
+            stasis restore "runc:$id"
+        fi
         goes_on "$id"
     done
 }
