@@ -49,6 +49,7 @@ void add_completion(CLI::App& parent, const Globals& globals, Run& run);
 // Hidden: what stasis starts itself (cmd/internal.cc).
 /// The other end of move-to-host, on its standard input and output.
 void add_serve_pages(CLI::App& parent, const Globals& globals, Run& run);
+void add_guard_trial(CLI::App& parent, const Globals& globals, Run& run);
 void add_receive(CLI::App& parent, const Globals& globals, Run& run);
 /// See lib/move/tree.h.
 void add_rsync_transport(CLI::App& parent, const Globals& globals, Run& run);

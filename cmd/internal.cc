@@ -9,6 +9,7 @@
 #include "lib/move/tree.h"
 #include "lib/ops/receive.h"
 #include "lib/ops/selftest.h"
+#include "lib/ops/trial.h"
 #include "lib/pages/lazy.h"
 #include "lib/proc/pid_namespace.h"
 #include "lib/runtime/podman.h"
@@ -77,6 +78,15 @@ void add_serve_pages(CLI::App& parent, const Globals&, Run& run) {
         run = [options]() -> int {
             const criu::Version version = criu::Version::parse(options->criu);
             pages::serve_pages(options->images, pages::layout_of(version).value(), STDIN_FILENO);
+            return kOk;
+        };
+    });
+}
+
+void add_guard_trial(CLI::App& parent, const Globals&, Run& run) {
+    add_hidden(parent, "guard-trial").callback([&run] {
+        run = []() -> int {
+            ops::guard_trial(STDIN_FILENO);
             return kOk;
         };
     });

@@ -39,6 +39,9 @@ std::string to_text(const ops::Moved& move) {
     const std::string at_work = ", unless a move is at work: `stasis move-to-host --recover` settles it";
     switch (move.record.state) {
         case store::MoveState::arriving: return "was interrupted on its way here from " + move.record.peer + at_work;
+        case store::MoveState::loaded:
+            return "was interrupted when all of it had come here from " + move.record.peer +
+                   ", unless a move is at work: `stasis move-to-host --recover` on " + move.record.peer + " settles it";
         case store::MoveState::arrived: return "came here from " + move.record.peer;
         case store::MoveState::leaving: return "was interrupted on its way to " + move.record.peer + at_work;
         case store::MoveState::left: return "is on " + move.record.peer + " now";

@@ -17,7 +17,7 @@ namespace stasis {
 namespace {
 
 /// In the order in which help lists them.
-constexpr std::array<Command, 22> kCommands{{
+constexpr std::array<Command, 23> kCommands{{
     {"snapshot", add_snapshot},
     {"stateful-stop", add_stateful_stop},
     {"restore", add_restore},
@@ -34,6 +34,7 @@ constexpr std::array<Command, 22> kCommands{{
     {"completion", add_completion},
     {"receive", add_receive},
     {"serve-pages", add_serve_pages},
+    {"guard-trial", add_guard_trial},
     {"rsync-transport", add_rsync_transport},
     {"selftest-target", add_selftest_target},
     {"prepare-network", add_prepare_network},

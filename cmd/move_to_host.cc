@@ -104,10 +104,11 @@ void add_move_to_host(CLI::App& parent, const Globals& globals, Run& run) {
     command
         .add_option_function<std::string>(
             "--mode", [request](const std::string& text) { request->mode = ops::move_mode_from(text); },
-            "How: with the memory sent while it stands still (stop-copy), or while it runs, and then what has changed "
-            "(pre-copy); or what suits (auto)")
+            "How: with the memory sent while it stands still (stop-copy); while it runs, and then what has changed "
+            "(pre-copy); when it runs there already, at a risk (post-copy); or by whichever of the first two suits "
+            "(auto)")
         ->default_str("auto")
-        ->type_name("auto|stop-copy|pre-copy");
+        ->type_name("auto|stop-copy|pre-copy|post-copy");
     command
         .add_option_function<long>(
             "--max-downtime", [request](long ms) { request->max_downtime = std::chrono::milliseconds(ms); },

@@ -185,8 +185,7 @@ std::uint64_t Channel::sent_bytes() {
 
 Frame Channel::expect(Frame::ContentCase expected, sys::Interrupts& interrupts) {
     Frame frame = receive(interrupts);
-    if (frame.content_case() != expected)
-        throw Error(Kind::failed, "the other host sent another message than the one that was due");
+    if (frame.content_case() != expected) throw unexpected();
     return frame;
 }
 
@@ -200,6 +199,8 @@ Hello Channel::greet(sys::Interrupts& interrupts) {
     (void)agree(theirs.hello());
     return theirs.hello();
 }
+
+Error unexpected() { return {Kind::failed, "the other host sent another message than the one that was due"}; }
 
 Frame to_frame(const Error& error) {
     Frame frame;

@@ -95,6 +95,9 @@ class Channel {
     std::thread heartbeat_;
 };
 
+/// For a frame that is another one than what can come now.
+Error unexpected();
+
 /// The Error as a frame, and the frame as an Error.
 Frame to_frame(const Error& error);
 Error to_error(const Failure& failure);

@@ -11,8 +11,10 @@
 namespace stasis::move {
 
 /// The protocol that this stasis speaks, and the oldest that it still understands.
-constexpr std::uint32_t kProtocol = 2;
+constexpr std::uint32_t kProtocol = 3;
 constexpr std::uint32_t kOldestProtocol = 2;
+/// The first one in which memory can follow from the source.
+constexpr std::uint32_t kProtocolOfTrials = 3;
 
 /// What each end sends before its first frame, so that a greeting of the login shell is told from a stasis.
 constexpr std::string_view kGreeting = "stasis-move\n";

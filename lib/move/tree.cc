@@ -12,6 +12,7 @@
 #include <regex>
 
 #include "lib/sys/child.h"
+#include "lib/sys/socket.h"
 
 namespace stasis::move {
 namespace {
@@ -19,18 +20,6 @@ namespace {
 constexpr int kPartial = 23;   // RERR_PARTIAL: some files could not be read
 constexpr int kVanished = 24;  // RERR_VANISHED
 constexpr std::size_t kMostArguments = 64 << 10;
-
-struct SocketPair {
-    sys::UniqueFd ours;
-    sys::UniqueFd theirs;
-};
-
-SocketPair make_sockets() {
-    std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
-        throw system_error(errno, "create a socket for rsync");
-    return {sys::UniqueFd(ends[0]), sys::UniqueFd(ends[1])};
-}
 
 /// Exactly so many bytes; false at the end of the stream.
 bool read_exactly(int fd, void* to, std::size_t size) {
@@ -139,8 +128,8 @@ void send_tree(Channel& channel, const TreeJob& job, sys::Interrupts& interrupts
     frame.mutable_tree()->mutable_suspects()->Assign(job.suspects.begin(), job.suspects.end());
     channel.send(frame, interrupts);
 
-    SocketPair sockets = make_sockets();
-    const std::string fd = std::to_string(sockets.theirs.get());
+    auto [ours, theirs] = sys::socket_pair();
+    const std::string fd = std::to_string(theirs.get());
     // rsync takes the transport apart at blanks, and runs it as a child of its own.
     const std::string transport = "/proc/" + std::to_string(::getpid()) + "/exe rsync-transport " + fd + " --";
     sys::Command command;
@@ -156,13 +145,13 @@ void send_tree(Channel& channel, const TreeJob& job, sys::Interrupts& interrupts
                     job.from.string() + "/",
                     "target:/"};
     command.unset_env = {"RSYNC_RSH", "RSYNC_PARTIAL_DIR", "RSYNC_PROTECT_ARGS", "RSYNC_OLD_ARGS"};
-    command.descriptors = {{sockets.theirs.get(), sockets.theirs.get()}};
+    command.descriptors = {{theirs.get(), theirs.get()}};
     sys::Running rsync = sys::Running::start(command);
-    sockets.theirs.reset();
-    if (const std::optional<Rsync> asked = read_arguments(sockets.ours.get(), interrupts)) {
+    theirs.reset();
+    if (const std::optional<Rsync> asked = read_arguments(ours.get(), interrupts)) {
         *frame.mutable_rsync() = *asked;
         channel.send(frame, interrupts);
-        Relay(channel, std::move(sockets.ours), interrupts).run();
+        Relay(channel, std::move(ours), interrupts).run();
         (void)channel.expect(Frame::kDone, interrupts);
     }
     const sys::RunResult result = rsync.finish(&interrupts);
@@ -189,15 +178,15 @@ std::vector<std::string> receiving_rsync(const Rsync& asked, const Path& to) {
 
 void receive_tree(Channel& channel, const Tree& asked, const Path& to, int lock_fd, sys::Interrupts& interrupts) {
     distrust(to, asked);
-    SocketPair sockets = make_sockets();
+    auto [ours, theirs] = sys::socket_pair();
     sys::Command command;
     command.args = receiving_rsync(channel.expect(Frame::kRsync, interrupts).rsync(), to);
-    command.in = sockets.theirs.get();
-    command.out = sockets.theirs.get();
+    command.in = theirs.get();
+    command.out = theirs.get();
     if (lock_fd >= 0) command.descriptors.emplace_back(lock_fd, lock_fd);
     sys::Running rsync = sys::Running::start(command);
-    sockets.theirs.reset();
-    Relay(channel, std::move(sockets.ours), interrupts).run();
+    theirs.reset();
+    Relay(channel, std::move(ours), interrupts).run();
     const sys::RunResult result = rsync.finish(&interrupts);
     const int code = result.status.exit_code.value_or(-1);
     // What the sender could not read is for the sender to judge.

@@ -21,15 +21,17 @@
 #include "lib/ops/settle.h"
 #include "lib/pages/receiver.h"
 #include "lib/proc/memory.h"
+#include "lib/sys/socket.h"
 
 namespace stasis::ops {
 namespace {
 
 constexpr const char* kLogName = "dump.log";
 /// CRIU's finest level is the only one that explains failures. It prolongs the freeze of trees
-/// with thousands of threads (criu#2708), so those get less.
+/// with thousands of threads (criu#2708), so those get less: all but debugging. The id of the run must be in
+/// it, by which a network that stays locked is found (unlock_network()).
 constexpr int kFullLog = 4;
-constexpr int kShortLog = 2;
+constexpr int kShortLog = 3;
 constexpr std::size_t kManyTasks = 1000;
 
 /// How long a transient failure is given to pass before each further try.
@@ -82,7 +84,10 @@ class Dump {
         settle_interrupted(target, found.described.init.pid, settlement);
         const store::Location location = place(target);
         draft(target, found, location);
-        if (request_.escort != nullptr) request_.escort->looked(found, manifest_);
+        if (request_.escort != nullptr) {
+            request_.escort->looked(found, manifest_);
+            manifest_.lacks_memory = request_.escort->keeps_memory();
+        }
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
@@ -109,13 +114,16 @@ class Dump {
 
     /// A run that was killed together with its CRIU could not put the target right itself. It may have
     /// sealed a stop state by then, the newest, although its first task lives on.
-    void settle_interrupted(const Target& target, pid_t init, const Settlement& settlement) const {
+    void settle_interrupted(const Target& target, pid_t init, const Settlement& settlement) {
         for (const store::Folders& remains : context_.store.interrupted(target.runtime(), target.container))
             (void)settlement.settle(remains.logs() / kLogName, false);
         const store::Entry* stop = earlier_->stop();
         if (stop == nullptr || stop->found.manifest->tasks.empty() || stop->found.manifest->tasks.front().pid != init)
             return;
         (void)settlement.settle(earlier_->folders(*stop).logs() / kLogName, false);
+        if (!stop->found.manifest->lacks_memory) return;
+        store::remove(context_.store.location(target.runtime(), target.container, stop->checkpoint));
+        earlier_.emplace(context_, target);
     }
 
     store::Location place(const Target& target) const {
@@ -189,12 +197,19 @@ class Dump {
         options.set_images_dir_fd(images.get());
         options.set_work_dir_fd(logs.get());
         options.set_log_file(kLogName);
-        options.set_log_level(found.seen.tasks.size() < kManyTasks ? kFullLog : kShortLog);
+        // Of a post-copy as well, whose freeze is to be short however many pages there are: each MiB of them is logged.
+        options.set_log_level(found.seen.tasks.size() < kManyTasks && !manifest_.lacks_memory ? kFullLog : kShortLog);
         options.set_pid(described.init.pid);
         options.set_leave_running(request_.kind == DumpKind::snapshot);
         criu::apply(manifest_.criu_options, found.criu->version, options);
-        set_configuration(folders, options);
         std::vector<int> inherited{lock_fd_};
+        // CRIU would serve the memory itself once it is answered at `post-dump`. It is over by then: nobody asks.
+        const sys::UniqueFd nobody = manifest_.lacks_memory ? sys::socket_pair().first : sys::UniqueFd();
+        if (nobody) {
+            options.set_lazy_pages(true);
+            inherited.push_back(nobody.get());
+        }
+        set_configuration(folders, options, nobody);
         start_receiver(found, folders);
         if (receiver_) {
             options.mutable_ps()->set_fd(receiver_->socket());
@@ -227,9 +242,11 @@ class Dump {
         put_away(target);
     }
 
-    /// What has no field in a request CRIU reads from a file.
-    void set_configuration(const store::Folders& folders, criu::rpc::Options& options) const {
-        const std::string text = criu::configuration(manifest_.criu_options);
+    /// What has no field in a request CRIU reads from a file; nor does it heed a page server's there when it is one.
+    void set_configuration(const store::Folders& folders, criu::rpc::Options& options,
+                           const sys::UniqueFd& page_client) const {
+        std::string text = criu::configuration(manifest_.criu_options);
+        if (page_client) text += fmt::format("ps-socket {}\n", page_client.get());
         if (text.empty()) return;
         const Path file = folders.logs() / "criu.conf";
         sys::write_new_file(file, text, 0600);
@@ -262,6 +279,7 @@ class Dump {
         const std::optional<pages::Layout> layout = pages::layout_of(found.criu->version);
         const std::uint64_t expected = found.seen.memory_bytes;
         const std::uint64_t limit = request_.buffer.value_or(proc::available_memory() / 2);
+        if (manifest_.lacks_memory) return;
         if (!layout || limit == 0) {
             if (request_.compression.codec != pages::Codec::none)
                 context_.progress.warn(limit == 0 ? "without a buffer its memory is not compressed"

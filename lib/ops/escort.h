@@ -13,6 +13,9 @@ namespace stasis::ops {
 class Escort {
   public:
     virtual ~Escort() = default;
+    /// Is it to be dumped without the memory that can follow when it runs elsewhere (CRIU's --lazy-pages)? Its
+    /// checkpoint is no state to come back from then. Asked once the target was looked at.
+    virtual bool keeps_memory() const = 0;
     /// The target was looked at and can be dumped. The manifest has no files yet.
     virtual void looked(const Examination& found, const store::Manifest& draft) = 0;
     /// It still runs, and its checkpoint is begun. Returns memory that the dump is to be compared with, if there is

@@ -1,10 +1,6 @@
 #include "lib/ops/lazy_load.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <utility>
@@ -13,6 +9,7 @@
 
 #include "lib/criu/log.h"
 #include "lib/pages/lazy.h"
+#include "lib/sys/socket.h"
 
 namespace stasis::ops {
 namespace {
@@ -26,26 +23,17 @@ sys::Child start_server(const Path& images, const criu::Version& criu, const sys
     return sys::Child::start(command);
 }
 
-/// Both ends of a new socket.
-std::pair<sys::UniqueFd, sys::UniqueFd> connect() {
-    std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
-        throw system_error(errno, "create a socket for the pages");
-    return {sys::UniqueFd(ends[0]), sys::UniqueFd(ends[1])};
-}
-
 }  // namespace
 
-PageServer::PageServer(const Path& images, const criu::Version& criu) : PageServer(images, criu, connect()) {}
+PageServer PageServer::start(const Path& images, const criu::Version& criu) {
+    auto [ours, theirs] = sys::socket_pair();
+    return {std::move(ours), start_server(images, criu, theirs)};
+}
 
-PageServer::PageServer(const Path& images, const criu::Version& criu, std::pair<sys::UniqueFd, sys::UniqueFd> ends)
-    : socket(std::move(ends.first)), child(start_server(images, criu, ends.second)) {}
-
-LazyLoad::LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, bool by_server, int lock_fd)
+LazyLoad::LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, PageServer server, int lock_fd)
     : total_(std::max<std::uint64_t>(pages::lazy_bytes(plan.images), 1)),
-      server_(by_server ? std::optional<PageServer>(std::in_place, plan.images, criu.version) : std::nullopt),
-      pages_(criu, plan.images, plan.logs, plan.log_name + ".lazy", {lock_fd}, server_ ? server_->socket.get() : -1) {
-    if (server_) server_->socket.reset();
+      server_(std::move(server.child)),
+      pages_(criu, plan.images, plan.logs, plan.log_name + ".lazy", {lock_fd}, server.socket.get()) {
     pages_.supervise([this] {
         lost_ = true;
         orphans_.kill_all();
@@ -78,9 +66,7 @@ void LazyLoad::finish(Context& context) {
     throw error;
 }
 
-std::uint64_t LazyLoad::bytes_brought() const {
-    return proc::bytes_read(server_ ? server_->child.pid() : pages_.pid());
-}
+std::uint64_t LazyLoad::bytes_brought() const { return proc::bytes_read(server_ ? server_->pid() : pages_.pid()); }
 
 void LazyLoad::explain(Error& error) {
     constexpr auto kKillingTime = std::chrono::seconds(10);

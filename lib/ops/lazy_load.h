@@ -10,26 +10,23 @@
 
 namespace stasis::ops {
 
-/// A stasis of its own that serves pages (pages::serve_pages()). Should we die, it goes on until its socket is closed.
+/// Who gives `criu lazy-pages` what is not in the images that it reads; nobody by default.
 struct PageServer {
-    /// Throws Kind::failed.
-    PageServer(const Path& images, const criu::Version& criu);
+    /// A stasis of its own (pages::serve_pages()). Should we die, it goes on until its socket is closed. Throws
+    /// Kind::failed.
+    static PageServer start(const Path& images, const criu::Version& criu);
 
-    sys::UniqueFd socket;  ///< for who asks it, and to be closed here then: or it would not notice that one's end
-    sys::Child child;
-
-  private:
-    PageServer(const Path& images, const criu::Version& criu, std::pair<sys::UniqueFd, sys::UniqueFd> ends);
+    sys::UniqueFd socket;  ///< for who asks it; kept open by nobody else, or it would not notice that one's end
+    std::optional<sys::Child> child;
 };
 
 /// The memory of one target that is restored lazily, from before its restore until all is in. Nothing of the target
 /// outlives it without its memory: what is not finished is killed, first the target, then what its memory comes from.
 class LazyLoad {
   public:
-    /// Makes ready; the restore by `plan` may begin then. `by_server`: the images are made for a page server
-    /// (pages::make_lazy()). `lock_fd` is held until the memory is in, should we die before. Throws Kind::failed;
-    /// nothing has happened then.
-    LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, bool by_server, int lock_fd);
+    /// Makes ready; the restore by `plan` may begin then. `lock_fd` is held until the memory is in, should we die
+    /// before. Throws Kind::failed; nothing has happened then.
+    LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, PageServer server, int lock_fd);
     ~LazyLoad();
     LazyLoad(const LazyLoad&) = delete;
     LazyLoad& operator=(const LazyLoad&) = delete;
@@ -47,7 +44,7 @@ class LazyLoad {
     void explain_end(Error& error, const sys::WaitStatus& ended) const;
 
     std::uint64_t total_;
-    std::optional<PageServer> server_;  ///< where pages lie in earlier images
+    std::optional<sys::Child> server_;  ///< of ours, where there is one
     std::atomic<bool> lost_ = false;    ///< what brings the memory is at its end, and was not done
     criu::LazyPages pages_;
     proc::Orphans orphans_;  ///< after pages_, which must not be taken for one

@@ -16,7 +16,10 @@
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
 #include "lib/ops/dump.h"
+#include "lib/ops/live_tasks.h"
 #include "lib/ops/move_end.h"
+#include "lib/ops/page_lender.h"
+#include "lib/pages/lazy.h"
 
 namespace stasis::ops {
 namespace {
@@ -44,11 +47,14 @@ class Departure : public Escort {
         if (request_.compress) channel().compress();
     }
 
+    bool keeps_memory() const override { return mode_ == MoveMode::post_copy; }
+
     void looked(const Examination& found, const store::Manifest& draft) override {
         forget_arrival();
         choose_mode(found);
         context_.progress.step("looking at " + request_.to.host);
         move::Offer offer = make_offer(target_, found, draft, request_.files);
+        if (keeps_memory()) offer_no_memory(offer);
         id_ = offer.id();
         HostCheck check = ask(channel(), std::move(offer), context_.interrupts);
         add_own_findings(target_, found, request_.files, check);
@@ -89,6 +95,10 @@ class Departure : public Escort {
                             context_.interrupts);
         // The other host reads what lies on the storage of both.
         if (request_.files.shared) sync_files(described);
+        if (keeps_memory()) {
+            memory_left_ = pages::lazy_bytes(folders.images());
+            lender_.emplace(channel(), live_tasks(described.init), [this](std::uint64_t bytes) { say_given(bytes); });
+        }
     }
 
     void sealed(const store::Manifest& manifest) override {
@@ -96,7 +106,10 @@ class Departure : public Escort {
         Frame frame;
         frame.mutable_prepare()->set_manifest(store::to_text(manifest));
         channel().send(frame, context_.interrupts);
-        (void)channel().expect(Frame::kReady, context_.interrupts);
+        if (lender_)
+            lend_memory();
+        else
+            (void)channel().expect(Frame::kReady, context_.interrupts);
         move_ = {id_, store::MoveState::leaving, request_.to.host, manifest.checkpoint, {}, Json()};
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         leaving_ = true;
@@ -111,12 +124,13 @@ class Departure : public Escort {
             channel().send(go, uninterrupted);
             const move::Runs runs = channel().expect(Frame::kRuns, uninterrupted).runs();
             arrived(runs.pid());
-            memory_follows_ = runs.memory_follows();
+            memory_follows_ = runs.memory_follows() || loaded_at_;
         } catch (const Error& error) {
             lost_ = error;
             link_->explain(*lost_);
         }
         bytes_sent_ = channel().sent_bytes();
+        if (!lender_) bytes_frozen_ = bytes_sent_ - bytes_before_;
     }
 
     /// The dump is over, and the target is dead.
@@ -130,15 +144,16 @@ class Departure : public Escort {
         tell_end("moved");
         MoveReport report;
         report.lazy = memory_follows_;
-        if (await_memory()) report.loaded_us = microseconds_between(frozen_since_, Clock::now());
+        if (!loaded_at_ && await_memory()) loaded_at_ = Clock::now();
+        if (loaded_at_) report.loaded_us = microseconds_between(frozen_since_, *loaded_at_);
         report.target = target_.text();
         report.host = request_.to.host;
         report.mode = to_string(mode_);
         if (ahead_) report.rounds = ahead_->rounds();
         report.pid = pid_;
-        report.downtime_us = microseconds_between(frozen_since_, arrived_at_);
+        report.downtime_us = microseconds_between(frozen_since_, runs_since_.value());
         report.bytes_sent = bytes_sent_;
-        report.bytes_sent_frozen = bytes_sent_ - bytes_before_;
+        report.bytes_sent_frozen = bytes_frozen_;
         report.options = dumped.options;
         for (const inspect::Warning& warning : dumped.warnings) report.warnings.push_back(warning.text);
         report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
@@ -152,7 +167,7 @@ class Departure : public Escort {
         link_->explain(error);
         const bool cleaned = channel().was_given_up() || (!channel().is_lost() && say_so(error));
         link_.reset();
-        if (accepted_ && !cleaned && !settle(kCleanUpTime))
+        if (accepted_ && !cleaned && !settle(kCleanUpTime, false))
             context_.progress.warn(
                 "'" + request_.to.host +
                 "' could not be told to remove what came; the next move of this container there does");
@@ -198,10 +213,49 @@ class Departure : public Escort {
         mode_ = request_.mode;
         if (mode_ == MoveMode::automatic)
             mode_ = can && found.seen.memory_bytes >= kWorthRounds ? MoveMode::pre_copy : MoveMode::stop_copy;
+        if (mode_ == MoveMode::post_copy && move::agree(link_->peer()) < move::kProtocolOfTrials)
+            throw Error(Kind::failed, "the stasis on '" + request_.to.host + "' is too old for --mode post-copy")
+                .hint("install the version of this host there, or move it by another mode");
         if (mode_ == MoveMode::pre_copy && !can)
             throw Error(Kind::failed, "its memory can't be copied ahead: stasis does not know how CRIU " +
                                           found.criu->version.text() + " hands it over")
                 .hint("move it with --mode stop-copy");
+    }
+
+    /// Room for its memory is asked for nowhere but in memory.
+    void offer_no_memory(move::Offer& offer) {
+        offer.set_memory_follows(true);
+        offer.set_memory_bytes(0);
+        warn("until all its memory is there, each of the hosts and the link between them can end it: should only '" +
+             request_.to.host + "' or the link fail, it goes on here as it was when it was frozen");
+    }
+
+    void say_given(std::uint64_t bytes) {
+        const std::uint64_t percent =
+            std::min<std::uint64_t>(bytes * 100 / std::max<std::uint64_t>(memory_left_, 1), 100);
+        if (percent == std::exchange(percent_given_, percent)) return;
+        context_.progress.step(fmt::format("it runs on {}, its memory follows: {} %", request_.to.host, percent));
+    }
+
+    /// It runs there while it stands still here, until all its memory was asked for.
+    void lend_memory() {
+        (void)lender_->expect(Frame::kReady, context_.interrupts);
+        Frame trial;
+        (void)trial.mutable_trial();
+        channel().send(trial, context_.interrupts);
+        (void)lender_->expect(Frame::kRuns, context_.interrupts);
+        runs_since_ = Clock::now();
+        bytes_frozen_ = channel().sent_bytes() - bytes_before_;
+        channel().limit(request_.bytes_per_second);
+        try {
+            (void)lender_->expect(Frame::kLoaded, context_.interrupts);
+        } catch (Error& error) {
+            std::vector<std::string> details = error.details();
+            details.push_back(
+                fmt::format("{} of {} MiB of its memory were there", lender_->bytes() >> 20, memory_left_ >> 20));
+            throw error.details(details);
+        }
+        loaded_at_ = Clock::now();
     }
 
     /// It runs there, and nothing there depends on us: until all its memory is in, if we hear of that.
@@ -262,11 +316,11 @@ class Departure : public Escort {
     void arrived(int pid) {
         pid_ = pid;
         arrived_ = true;
-        arrived_at_ = Clock::now();
+        if (!runs_since_) runs_since_ = Clock::now();
     }
 
-    std::optional<move::Settled> settle(std::chrono::seconds time) {
-        return ask_what_became(request_.to, id_, target_, time);
+    std::optional<move::Settled> settle(std::chrono::seconds time, bool source_is_dead) {
+        return ask_what_became(request_.to, id_, target_, source_is_dead, time);
     }
 
     /// Whether "go" arrived. Returns where it did; else throws, with the target restored here or, where nobody knows,
@@ -274,7 +328,7 @@ class Departure : public Escort {
     void find_out(const std::string& checkpoint) {
         context_.progress.step("asking " + request_.to.host + " whether it runs there");
         link_.reset();
-        const std::optional<move::Settled> answer = settle(kSettleTime);
+        const std::optional<move::Settled> answer = settle(kSettleTime, true);
         if (!answer)
             throw lost_->kind(Kind::target_changed)
                 .context("'" + target_.text() + "' was ended here, and '" + request_.to.host +
@@ -307,12 +361,17 @@ class Departure : public Escort {
     store::MoveRecord move_;
     bool leaving_ = false;  ///< it is restored there, and the record here says so
     bool arrived_ = false;
-    bool memory_follows_ = false;  ///< after it has arrived
-    std::optional<Error> lost_;    ///< why its arrival is not known
+    bool memory_follows_ = false;       ///< it ran before all of it was in
+    std::optional<PageLender> lender_;  ///< of a post-copy, once the container stands still
+    std::uint64_t memory_left_ = 0;     ///< bytes that are to follow then
+    std::uint64_t percent_given_ = 0;
+    std::optional<Clock::time_point> loaded_at_;
+    std::optional<Error> lost_;  ///< why its arrival is not known
     int pid_ = 0;
     Clock::time_point frozen_since_;
-    Clock::time_point arrived_at_;
+    std::optional<Clock::time_point> runs_since_;  ///< there
     std::uint64_t bytes_before_ = 0;
+    std::uint64_t bytes_frozen_ = 0;
     std::uint64_t bytes_sent_ = 0;
 };
 
@@ -323,19 +382,21 @@ std::string to_string(MoveMode mode) {
         case MoveMode::automatic: return "auto";
         case MoveMode::stop_copy: return "stop-copy";
         case MoveMode::pre_copy: return "pre-copy";
+        case MoveMode::post_copy: return "post-copy";
     }
     return "";
 }
 
 MoveMode move_mode_from(const std::string& text) {
-    for (const MoveMode mode : {MoveMode::automatic, MoveMode::stop_copy, MoveMode::pre_copy})
+    for (const MoveMode mode : {MoveMode::automatic, MoveMode::stop_copy, MoveMode::pre_copy, MoveMode::post_copy})
         if (text == to_string(mode)) return mode;
-    throw Error(Kind::usage, text == "post-copy" ? "'post-copy' is not there yet" : "'" + text + "' is not a mode")
-        .hint("there are auto, stop-copy and pre-copy");
+    throw Error(Kind::usage, "'" + text + "' is not a mode").hint("there are auto, stop-copy, pre-copy and post-copy");
 }
 
 MoveReport move_to_host(Context& context, const MoveRequest& request) {
     require_root();
+    if (request.mode == MoveMode::post_copy && request.keep_source)
+        throw Error(Kind::usage, "post-copy leaves no state here that --keep-source could keep");
     const Clock::time_point began = Clock::now();
     const Target target = resolve(context, request.target);
     target.adapter->require_known(target.container);

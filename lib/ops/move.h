@@ -32,11 +32,18 @@ namespace stasis::ops {
 // the target can't be asked, nobody knows but it: the state stays here, and the failure is Kind::target_changed.
 // Memory that still follows does not need the link. Where what brings it is killed, so is the target, before it sees
 // what is missing; its sealed state stays there, to be restored again: Kind::target_changed as well.
+//
+// Post-copy is another order, as no disk has the memory: between 3 and 4 the target lets the container go, on trial,
+// and asks for its memory, which the source reads from the tasks that stand still. When all is in the target says so,
+// and only then is CRIU answered; "go" makes the container the target's as ever. A link that is lost before that has
+// the target end its own, and the source's is thawed: what it did there is lost. One that is lost after it has the
+// target hold its own still, until the source is asked or asks: that one alone knows whether it killed the container.
 
 enum class MoveMode {
     automatic,  ///< pre_copy where there is memory enough for it to pay, and stasis knows how this CRIU hands it over
     stop_copy,  ///< memory is sent while it stands still
     pre_copy,   ///< memory is sent while it runs, and what has changed while it stands still
+    post_copy,  ///< memory is sent while it runs there; its downtime does not depend on how much that is
 };
 
 std::string to_string(MoveMode mode);
@@ -63,7 +70,7 @@ struct MoveReport {
     std::string host;
     std::string mode;
     int pid = 0;                ///< there
-    long long downtime_us = 0;  ///< from the freeze to the target's word that it runs
+    long long downtime_us = 0;  ///< from the freeze to the other host's word that it runs
     bool lazy = false;          ///< did it run before all its memory was in?
     /// From the freeze until all its memory was in; nothing where that was not heard.
     std::optional<long long> loaded_us;

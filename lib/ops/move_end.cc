@@ -50,6 +50,10 @@ class Recovery {
         switch (move->state) {
             case store::MoveState::arrived: return report("here", "it arrived here from '" + move->peer + "'");
             case store::MoveState::left: return report("there", "it was moved to '" + move->peer + "'");
+            case store::MoveState::loaded:
+                throw Error(Kind::failed, "'" + target_.text() + "' is whole here, but only '" + move->peer +
+                                              "' knows whether it ended there; nothing was touched")
+                    .hint("run the same command there, with the name of this host");
             case store::MoveState::arriving:
                 roll_back(context_, target_, *move);
                 return report("nowhere here",
@@ -71,7 +75,9 @@ class Recovery {
                         "'" + target_.text() + "' was on its way to '" + move.peer + "', which must be asked")
                 .hint("name that host, as for the move itself");
         context_.progress.step("asking " + request_.to.host + " whether it runs there");
-        const std::optional<move::Settled> answer = ask_what_became(request_.to, move.id, target_, kAskTime);
+        const runtime::Status status = target_.adapter->status(target_.container);
+        const bool lives = status == runtime::Status::running || status == runtime::Status::paused;
+        const std::optional<move::Settled> answer = ask_what_became(request_.to, move.id, target_, !lives, kAskTime);
         if (!answer)
             throw Error(Kind::failed, "'" + request_.to.host + "' does not say whether '" + target_.text() +
                                           "' runs there; nothing was touched")
@@ -82,8 +88,7 @@ class Recovery {
             result.warnings = leave(context_, target_, move, request_.keep_source);
             return result;
         }
-        const runtime::Status status = target_.adapter->status(target_.container);
-        if (status == runtime::Status::running || status == runtime::Status::paused) return stay(move);
+        if (lives) return stay(move);
         store::forget_move(context_.store, target_.runtime(), target_.container);
         (void)come_back(context_, target_, move.checkpoint);
         return report("here", "it had not arrived there, and was restored here");
@@ -107,7 +112,7 @@ class Recovery {
 }  // namespace
 
 std::optional<move::Settled> ask_what_became(const move::Destination& to, const std::string& id, const Target& target,
-                                             std::chrono::seconds time) {
+                                             bool source_is_dead, std::chrono::seconds time) {
     sys::Interrupts soon(Clock::now() + time);
     for (;;) {
         try {
@@ -116,6 +121,7 @@ std::optional<move::Settled> ask_what_became(const move::Destination& to, const 
             frame.mutable_settle()->set_id(id);
             frame.mutable_settle()->set_runtime(target.runtime());
             frame.mutable_settle()->set_container(target.container);
+            frame.mutable_settle()->set_source_is_dead(source_is_dead);
             link.channel().send(frame, soon);
             return link.channel().expect(move::Frame::kSettled, soon).settled();
         } catch (const Error&) {

@@ -14,9 +14,10 @@ namespace stasis::ops {
 // How a move ends: on the host that the container leaves once it is dead there, and on either where the move broke off.
 
 /// What the other host says over a new link of the move `id`: its container runs there, or has been removed there.
-/// Nothing where it can't be asked in time.
+/// `source_is_dead`: a post-copy that had all of it there is the other host's then. Nothing where it can't be asked in
+/// time.
 std::optional<move::Settled> ask_what_became(const move::Destination& to, const std::string& id, const Target& target,
-                                             std::chrono::seconds time);
+                                             bool source_is_dead, std::chrono::seconds time);
 
 /// It runs there: removes all of it here but its files, and records that it left. With `keep`, its stop state and what
 /// its runtime knows of it stay as well. Returns what a user should know.

@@ -12,11 +12,13 @@
 #include "lib/base/error.h"
 #include "lib/base/version.h"
 #include "lib/criu/criu.h"
+#include "lib/criu/lazy_pages.h"
 #include "lib/criu/options.h"
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
 #include "lib/ops/fit.h"
 #include "lib/ops/move_end.h"
+#include "lib/ops/trial.h"
 
 namespace stasis::ops {
 namespace {
@@ -117,7 +119,11 @@ class Arrival {
     /// What a receiver that was killed has left.
     void clear_interrupted() {
         known_ = store::read_move(context_.store, target_.runtime(), target_.container);
-        if (!known_ || known_->state != store::MoveState::arriving) return;
+        // The source lives: it offers it.
+        const auto is_on_trial = [](store::MoveState state) {
+            return state == store::MoveState::arriving || state == store::MoveState::loaded;
+        };
+        if (!known_ || !is_on_trial(known_->state)) return;
         roll_back(context_, target_, *known_);
         known_.reset();
     }
@@ -145,6 +151,7 @@ class Arrival {
         problems.try_step([&] {
             const criu::Binary criu = criu::find_binary(context_.interrupts);
             verdict.set_criu(criu.version.text());
+            if (offer_.memory_follows()) find_lazy_obstacle(criu.version, problems);
             const Fit found = fit(target_, draft_, plan(criu), criu.version);
             for (const Misfit& misfit : found.misfits) problems.add(misfit.what, misfit.remedy);
             for (const std::string& warning : found.warnings) verdict.add_warnings(warning);
@@ -163,6 +170,14 @@ class Arrival {
             sys::write_all(sys::open_beneath(folder.get(), file.name(), O_WRONLY | O_CREAT | O_EXCL, kPrivate).get(),
                            file.text(), file.name());
         return plan;
+    }
+
+    void find_lazy_obstacle(const criu::Version& criu, Problems& problems) {
+        std::string obstacle = target_.adapter->lazy_obstacle();
+        if (obstacle.empty()) obstacle = criu::lazy_obstacle(partial_->folders().images());
+        layout_ = pages::layout_of(criu);
+        if (obstacle.empty() && !layout_) obstacle = "stasis does not know how CRIU " + criu.text() + " asks for it";
+        if (!obstacle.empty()) problems.add("its memory can't follow: " + obstacle, "move it without --mode post-copy");
     }
 
     void find_space(Problems& problems) const {
@@ -219,7 +234,7 @@ class Arrival {
             else if (frame.has_prepare())
                 return bring_up(frame.prepare());
             else
-                throw Error(Kind::failed, "the other host sent another message than the one that was due");
+                throw move::unexpected();
         }
     }
 
@@ -299,6 +314,10 @@ class Arrival {
         // The source stands still: a restore that hangs must not keep it so.
         std::optional<sys::StepLimit> limit(std::in_place, context_.interrupts, restore_limit(image_bytes),
                                             "the restore");
+        if (offer_.memory_follows()) {
+            request.restored = [&limit](int, bool) { limit.reset(); };
+            return take_from_source(restore_on_trial(context_, channel_, layout_.value(), std::move(request)));
+        }
         request.restored = [this, &limit](int pid, bool lazy) {
             limit.reset();
             Frame ready;
@@ -314,6 +333,29 @@ class Arrival {
         Frame loaded;
         (void)loaded.mutable_loaded();
         tell(loaded);
+    }
+
+    /// All of it is here, and runs. Only the source knows whether it ends its own: where it does not say so any more,
+    /// it is held here until that one is asked.
+    void take_from_source(int pid) {
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
+        move_.state = store::MoveState::loaded;
+        store::write_move(context_.store, target_.runtime(), target_.container, move_);
+        Frame loaded;
+        (void)loaded.mutable_loaded();
+        try {
+            channel_.send(loaded, uninterrupted);
+            (void)channel_.expect(Frame::kGo, uninterrupted);
+        } catch (Error& error) {
+            if (channel_.was_given_up()) throw;
+            proc::stop_tree(pid);
+            recorded_ = false;
+            throw error.context("'" + target_.text() +
+                                "' is whole here, and stopped until it is known that it ended on '" + draft_.host_name +
+                                "'");
+        }
+        let_go(pid, false);
+        store::remove(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint));
     }
 
     std::uint64_t seal(store::Manifest manifest) {
@@ -379,6 +421,7 @@ class Arrival {
     std::size_t rounds_ = 0;  ///< of memory that came ahead
     store::MoveRecord move_;
     bool recorded_ = false;
+    std::optional<pages::Layout> layout_;  ///< where memory follows
 };
 
 /// The lock, once a receiver whose link was lost has ended; nothing where the target has arrived, and who holds the
@@ -408,7 +451,11 @@ void settle(Context& context, move::Channel& channel, const move::Settle& asked)
         return move && move->state == store::MoveState::arrived;
     };
     const std::optional<store::ContainerLock> lock = lock_in_time(context, target, has_arrived);
-    const std::optional<store::MoveRecord> move = read();
+    std::optional<store::MoveRecord> move = read();
+    if (move && move->state == store::MoveState::loaded) {
+        move->state = asked.source_is_dead() ? store::MoveState::arrived : store::MoveState::arriving;
+        store::write_move(context.store, target.runtime(), target.container, *move);
+    }
     Frame answer;
     move::Settled& settled = *answer.mutable_settled();
     if (move && move->state == store::MoveState::arriving) roll_back(context, target, *move);
@@ -437,7 +484,7 @@ void receive(Context& context, move::Channel& channel, const Hooks& hooks) {
         else if (asked.has_settle())
             settle(context, channel, asked.settle());
         else
-            throw Error(Kind::failed, "the other host sent another message than the one that was due");
+            throw move::unexpected();
     } catch (const Error& error) {
         try {
             sys::Interrupts uninterrupted = sys::Interrupts::none();

@@ -56,6 +56,11 @@ class Restore {
         target_ = resolve(context_, request_.target);
         if (request_.lock == nullptr) own_lock_.emplace(context_.store.lock(target_.runtime(), target_.container));
         choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
+        if (choice_.manifest.lacks_memory && request_.page_socket < 0)
+            throw Error(Kind::damaged, "the checkpoint '" + choice_.manifest.checkpoint + "' of '" +
+                                           choice_.manifest.target() +
+                                           "' has no memory: that was to follow a post-copy move")
+                .hint("`stasis move-to-host` with --recover settles what became of the move");
         criu_ = criu::find_binary(context_.interrupts);
         make_plan();
 
@@ -215,11 +220,16 @@ class Restore {
 
     /// CRIU's lazy-pages itself brings no pages that earlier checkpoints have.
     std::unique_ptr<LazyLoad> start_lazy_load(int lock_fd) {
+        if (request_.page_socket >= 0)
+            return std::make_unique<LazyLoad>(
+                criu_, plan_, PageServer{sys::UniqueFd(::fcntl(request_.page_socket, F_DUPFD_CLOEXEC, 0)), {}},
+                lock_fd);
         const std::optional<pages::Layout> layout = pages::layout_of(criu_.version);
-        const bool by_server = layout && pages::has_lazy_in_parent(plan_.images);
+        if (!layout || !pages::has_lazy_in_parent(plan_.images))
+            return std::make_unique<LazyLoad>(criu_, plan_, PageServer(), lock_fd);
         runtime::RestorePlan plan = plan_;
-        if (by_server) plan.images = images_->made_lazy(*layout);
-        auto load = std::make_unique<LazyLoad>(criu_, plan, by_server, lock_fd);
+        plan.images = images_->made_lazy(*layout);
+        auto load = std::make_unique<LazyLoad>(criu_, plan, PageServer::start(plan.images, criu_.version), lock_fd);
         plan_ = std::move(plan);
         return load;
     }
@@ -236,6 +246,7 @@ class Restore {
         }
         plan_.lazy = load != nullptr;
         if (load) return load;
+        if (request_.page_socket >= 0) throw Error(Kind::failed, "it can't be restored lazily: " + obstacle);
         warnings_.push_back("it can't be restored lazily: " + obstacle + "; it runs once all its memory is in");
         context_.progress.warn(warnings_.back());
         return nullptr;

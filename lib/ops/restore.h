@@ -18,6 +18,7 @@ struct RestoreRequest {
     bool new_pid_namespace = false;
     bool recreate_network = false;  ///< make its network namespace again, where it was made by path and is gone
     bool lazy = false;              ///< run first, memory follows; where the host can't, all at once with a warning
+    int page_socket = -1;           ///< of lazy: who has the memory, by CRIU's protocol, where the images do not
     std::optional<Path> console_socket;
     std::vector<std::string> ignored_misfits;  ///< of ignorable_misfits(), or "all"
     /// Leave it stopped before its first instruction (runtime::RestorePlan::hold).

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "lib/proc/own_memory.h"
-#include "lib/sys/fd.h"
 
 namespace stasis::pages {
 namespace {
@@ -25,10 +24,13 @@ std::uint64_t read_at(int memory, std::uint64_t address, std::span<std::byte> ro
 
 }  // namespace
 
+sys::UniqueFd open_memory(pid_t pid) {
+    return sys::UniqueFd(::open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 void read_live(const LiveTask& task, Arena& arena, Images& images, const std::function<void()>& make_room,
                sys::Interrupts& interrupts) {
-    // Reads what the task itself must not (PROT_NONE), and sees no difference in a page that is swapped out.
-    const sys::UniqueFd memory(::open(("/proc/" + std::to_string(task.pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+    const sys::UniqueFd memory = open_memory(task.pid);
     if (!memory) return;
     images.open(task.id);
     for (const proc::Stretch& stretch : proc::own_memory(task.pid)) {

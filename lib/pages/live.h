@@ -7,6 +7,7 @@
 
 #include "lib/base/file_record.h"
 #include "lib/pages/images.h"
+#include "lib/sys/fd.h"
 #include "lib/sys/interrupts.h"
 
 namespace stasis::pages {
@@ -15,6 +16,10 @@ struct LiveTask {
     ImageId id;  ///< by which CRIU will call its memory
     pid_t pid = 0;
 };
+
+/// The memory of a process, to be read at its addresses: what the process itself must not read (PROT_NONE) as well, and
+/// no difference is seen in a page that is swapped out. Nothing where the process is gone.
+sys::UniqueFd open_memory(pid_t pid);
 
 /// Reads the own memory of a task that runs, page by page, into the arena. `make_room` is called where that is full;
 /// it may throw. A task that goes away meanwhile, or a part of its memory, is left out.

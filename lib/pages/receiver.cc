@@ -8,9 +8,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <tuple>
 
 #include "lib/base/error.h"
 #include "lib/proc/own_memory.h"
+#include "lib/sys/socket.h"
 
 namespace stasis::pages {
 
@@ -20,11 +22,7 @@ Receiver::Receiver(const sys::Path& images, Layout layout, std::size_t expected,
       images_(images, layout, std::move(savings)),
       ready_(prefaulted_.get_future()),
       done_(served_.get_future()) {
-    std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
-        throw system_error(errno, "create a socket for CRIU's pages");
-    ours_.reset(ends[0]);
-    theirs_.reset(ends[1]);
+    std::tie(ours_, theirs_) = sys::socket_pair();
     // Room for all that CRIU takes from a task at once (4.2.1, criu/page-pipe.c: pipes of 28 MiB in all): it takes the
     // next while this is read. They are the task's own pages until then, no memory of ours.
     constexpr int kSocketBuffer = 64 << 20;

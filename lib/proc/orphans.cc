@@ -36,12 +36,14 @@ void Orphans::end_all() const {
 }
 
 void Orphans::kill_all() const {
-    // What they fork before they end is found by the next look.
+    // Those of one that ends come to us.
     for (bool found = true; found;) {
         found = false;
         for (const Stat& child : new_children())
-            for (const Stat& task : tree_of(child.id.pid, all_processes()))
-                if (is_alive(task.id)) found = kill_and_wait(task.id) || found;
+            if (is_alive(child.id)) {
+                kill_tree(child.id);
+                found = found || !is_alive(child.id);
+            }
     }
 }
 

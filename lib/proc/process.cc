@@ -210,6 +210,20 @@ void continue_tree(pid_t root) {
     for (auto task = tree.rbegin(); task != tree.rend(); ++task) (void)::kill(task->id.pid, SIGCONT);
 }
 
+void stop_tree(pid_t root) {
+    for (const Stat& task : tree_of(root, all_processes())) (void)::kill(task.id.pid, SIGSTOP);
+}
+
+void kill_tree(const Identity& root) {
+    // What they fork before they end is found by the next look.
+    for (bool found = is_alive(root); found;) {
+        found = false;
+        const std::vector<Stat> tree = tree_of(root.pid, all_processes());
+        for (auto task = tree.rbegin(); task != tree.rend(); ++task)
+            if (is_alive(task->id)) found = kill_and_wait(task->id) || found;
+    }
+}
+
 bool is_ancestor(pid_t ancestor, pid_t pid) {
     for (std::optional<Stat> stat = read_stat(pid); stat; stat = read_stat(stat->parent)) {
         if (stat->id.pid == ancestor) return true;

@@ -129,6 +129,12 @@ std::vector<Stat> tree_of(pid_t root, const std::vector<Stat>& processes);
 /// child stopped.
 void continue_tree(pid_t root);
 
+/// Stops `root` and its descendants by SIGSTOP: parents before children, for continue_tree() to let them go on.
+void stop_tree(pid_t root);
+
+/// Kills `root` and its descendants, and waits until they have ended; reaps none.
+void kill_tree(const Identity& root);
+
 /// Is `ancestor` the process `pid` or one of its ancestors?
 bool is_ancestor(pid_t ancestor, pid_t pid);
 

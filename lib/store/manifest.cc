@@ -57,6 +57,7 @@ Json to_json(const Manifest& m) {
                     {"cpu_features", m.cpu_features}};
     json["criu"] = {{"version", m.criu_version}, {"options", options_to_json(m.criu_options)}};
     json["parent"] = m.parent;
+    if (m.lacks_memory) json["lacks_memory"] = true;
     json["runtime_details"] = m.runtime_details;
     json["lasting_network"] = encode_path(m.lasting_network);
     if (!m.network.empty()) json["network"] = network_to_json(m.network);
@@ -99,6 +100,7 @@ Manifest from_json(const Json& json) {
     for (const Json& option : json.at("criu").at("options"))
         m.criu_options.push_back({option.at("key"), decode_path(option.at("value")), option.at("reason")});
     m.parent = json.value("parent", "");
+    m.lacks_memory = json.value("lacks_memory", false);
     m.runtime_details = json.at("runtime_details");
     m.lasting_network = decode_path(json.at("lasting_network"));
     if (json.contains("network")) m.network = network_from_json(json.at("network"));

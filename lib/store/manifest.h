@@ -64,8 +64,9 @@ struct Manifest {
     std::string criu_version;
 
     OptionList criu_options;
-    std::string parent;    ///< checkpoint with which unchanged memory is shared by hard links, or empty
-    Json runtime_details;  ///< what the runtime's adapter needs to restore; only it reads them
+    std::string parent;         ///< checkpoint with which unchanged memory is shared by hard links, or empty
+    bool lacks_memory = false;  ///< of a post-copy: what can follow is in no image, and nothing is restored without it
+    Json runtime_details;       ///< what the runtime's adapter needs to restore; only it reads them
     std::vector<Task> tasks;
     std::string lasting_network;     ///< a network namespace that outlives the target: a stop leaves it locked
     NetworkRecord network;           ///< what was in it, where it was made by path

@@ -9,7 +9,8 @@
 namespace stasis::store {
 namespace {
 
-constexpr std::array<std::pair<MoveState, const char*>, 4> kNames{{{MoveState::arriving, "arriving"},
+constexpr std::array<std::pair<MoveState, const char*>, 5> kNames{{{MoveState::arriving, "arriving"},
+                                                                   {MoveState::loaded, "loaded"},
                                                                    {MoveState::arrived, "arrived"},
                                                                    {MoveState::leaving, "leaving"},
                                                                    {MoveState::left, "left"}}};

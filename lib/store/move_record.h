@@ -11,7 +11,8 @@ namespace stasis::store {
 
 /// Where a container is that was moved, as each of the two hosts last knew it.
 enum class MoveState {
-    arriving,  ///< here, not let go yet: it has never run here
+    arriving,  ///< here, not let go yet; or let go while its memory follows, and to be ended if that breaks off
+    loaded,    ///< all of it is here, and runs; the other host, where it stands still, ends it there or here
     arrived,   ///< here: it was let go, and is this host's
     leaving,   ///< it was ended here for the other host, which has not said yet that it runs there
     left,      ///< it runs on the other host
@@ -23,8 +24,8 @@ struct MoveRecord {
     MoveState state = MoveState::arriving;
     std::string peer;        ///< the other host, as far as it is known
     std::string checkpoint;  ///< what it is brought back from
-    std::vector<Path> made;  ///< arriving: the topmost folders that the move made for its files
-    Json runtime_details;    ///< arriving: what the adapter needs to remove it
+    std::vector<Path> made;  ///< until it arrived: the topmost folders that the move made for its files
+    Json runtime_details;    ///< until it arrived: what the adapter needs to remove it
 };
 
 std::string to_string(MoveState state);
