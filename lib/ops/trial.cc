@@ -12,6 +12,7 @@
 #include <deque>
 #include <future>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -168,6 +169,7 @@ class Borrower {
         if (got < 0) throw system_error(errno, "read what CRIU asks for");
         const auto header = static_cast<std::size_t>(got) == space.size() ? pages::parse_header(layout_, space)
                                                                           : std::optional<pages::Header>();
+        if (header && pages::is_close(*header)) return write(pages::kClosed);
         if (!header || header->command != pages::Command::get)
             throw Error(Kind::failed, "CRIU asked for pages by a protocol that stasis does not know");
         Frame frame;
@@ -185,23 +187,22 @@ class Borrower {
         if (given_ == 0) {
             header.command = pages::Command::add;
             header.flags = pages::kPresent;
-            const std::vector<std::byte> head = pages::format_header(layout_, header);
-            write({reinterpret_cast<const char*>(head.data()), head.size()});
+            write(pages::format_header(layout_, header));
         }
         given_ += bytes.size();
         if (bytes.empty() || given_ > all) throw move::unexpected();
-        write(bytes);
+        write(std::as_bytes(std::span(bytes)));
         if (given_ < all) return;
         asked_.pop_front();
         given_ = 0;
     }
 
-    void write(std::string_view bytes) const {
+    void write(std::span<const std::byte> bytes) const {
         while (!bytes.empty()) {
             const ssize_t sent = ::send(ours_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
             if (sent < 0 && errno == EINTR) continue;
             if (sent < 0) throw system_error(errno, "give CRIU the pages that it asked for");
-            bytes.remove_prefix(static_cast<std::size_t>(sent));
+            bytes = bytes.subspan(static_cast<std::size_t>(sent));
         }
     }
 

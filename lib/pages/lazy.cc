@@ -38,6 +38,10 @@ class PageServer {
         const std::span<std::byte> space(bytes.data(), layout_.header_size);
         while (read(space)) {
             const std::optional<Header> header = parse_header(layout_, space);
+            if (header && is_close(*header)) {
+                (void)::send(socket_, kClosed.data(), kClosed.size(), MSG_NOSIGNAL);
+                return;
+            }
             if (!header || header->command != Command::get)
                 throw Error(Kind::failed, "CRIU asked for pages by a protocol that stasis does not know");
             give(*header);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -29,6 +30,9 @@ constexpr std::uint32_t kPresent = 4;
 constexpr std::uint32_t kLazyInParent = 1U << 16;
 constexpr std::size_t kPageSize = 4096;
 
+/// The answer to either kind of close: all is well.
+constexpr std::array<std::byte, 4> kClosed{};
+
 /// What stands before each command's data.
 struct Header {
     Command command{};
@@ -37,6 +41,11 @@ struct Header {
     std::uint64_t address = 0;  ///< of the first one in its task
     std::uint64_t image = 0;    ///< which pages: image_kind() and image_number()
 };
+
+/// Is it the last one?
+inline bool is_close(const Header& header) {
+    return header.command == Command::close || header.command == Command::close_by_force;
+}
 
 enum class ImageKind { process = 1, shared_memory = 2 };
 /// Nothing for a kind that there is none of.

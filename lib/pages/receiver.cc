@@ -157,7 +157,7 @@ void Receiver::take_pages(std::uint64_t bytes) {
 void Receiver::serve() {
     constexpr std::array<std::byte, 1> kNoParentByte{};
     constexpr std::array<std::byte, 1> kParentByte{std::byte{1}};
-    constexpr std::array<std::byte, 4> kNo{};  // also "all is well", the answer to a close
+    constexpr std::array<std::byte, 4> kNo{};
     std::array<std::byte, kLargestHeader> bytes{};
     const std::span<std::byte> space(bytes.data(), layout_.header_size);
     for (;;) {
@@ -187,7 +187,7 @@ void Receiver::serve() {
             }
             case Command::get: throw Error(Kind::failed, "CRIU asked for pages while it sends them");
             case Command::close:
-            case Command::close_by_force: answer(kNo); return;
+            case Command::close_by_force: answer(kClosed); return;
         }
     }
 }

@@ -182,9 +182,9 @@ void LxcAdapter::refuse_unsupported(const std::string& container) const {
         refuse("is unprivileged (lxc.idmap), which stasis does not restore", "run it without lxc.idmap");
     std::istringstream types(setting(container, "lxc.net"));
     for (std::string type; types >> type;)
-        if (type != "empty")
+        if (type != "empty" && type != "veth")
             refuse("has a network of the type '" + type + "', which stasis does not restore with LXC",
-                   "give it lxc.net.0.type = empty");
+                   "give it lxc.net.0.type = veth, or empty");
 }
 
 std::vector<BindMount> LxcAdapter::bind_mounts(const std::string& container) const {

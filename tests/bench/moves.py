@@ -56,12 +56,19 @@ class Move:
 
 class ByStasis(Move):
     label = "stasis"
+    options = []
 
     def move(self):
         command = shlex.split(self.arguments.stasis)
-        run = measure.run(command[:1] + ["--json"] + command[1:] + [self.container.target, self.arguments.host])
+        run = measure.run(command[:1] + ["--json"] + command[1:] + [self.container.target, self.arguments.host]
+                          + self.options)
         report = json.loads(run.output)
         return {"down_ms": report["downtime_us"] / 1e3, "total_ms": run.milliseconds, "bytes": report["bytes_sent"]}
+
+
+class ByPostCopy(ByStasis):
+    label = "post-copy"
+    options = ["--mode", "post-copy"]
 
 
 class ByHand(Move):
@@ -98,7 +105,7 @@ def ssh_ms(arguments, size):
 
 def measure_container(arguments, label, name, bundle):
     container = Container(arguments.runc_root, name, bundle)
-    engines = [ByStasis(arguments, container), ByHand(arguments, container)]
+    engines = [ByStasis(arguments, container), ByPostCopy(arguments, container), ByHand(arguments, container)]
     samples = {engine.label: [] for engine in engines}
     for number in range(arguments.rounds + 1):
         for engine in engines if number % 2 else reversed(engines):

@@ -18,6 +18,8 @@ lxc() { "lxc-$1" --lxcpath "$LXC" --name "$NAME" "${@:2}"; }
 lxc_state() { lxc info --no-humanize --state; }
 in_lxc() { lxc attach -- "$@"; }
 
+NETWORK=("lxc.net.0.type = empty")
+
 # make_container NAME SCRIPT [LINE-OF-THE-CONFIGURATION...]: sets $NAME and $ROOTFS
 make_container() {
     local name
@@ -28,7 +30,7 @@ make_container() {
     printf '#!/bin/sh\n%s\n' "$2" >"$ROOTFS/init"
     chmod 755 "$ROOTFS/init"
     printf '%s\n' "lxc.uts.name = box" "lxc.rootfs.path = dir:$ROOTFS" "lxc.init.cmd = /init" \
-        "lxc.net.0.type = empty" "lxc.mount.auto = proc:mixed sys:ro" "${@:3}" >"$LXC/$NAME/config"
+        "${NETWORK[@]}" "lxc.mount.auto = proc:mixed sys:ro" "${@:3}" >"$LXC/$NAME/config"
 }
 
 # The same, and starts it.

@@ -6,6 +6,15 @@
 . "$TESTS_DIR/move.sh"
 
 second_host_setup
+
+echo "== one with so little memory that all is in before it runs"
+new_container counter counter
+before=$(counter_in "$STATUS")
+expect_exit 0 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode post-copy
+goes_on "$THERE" "$before"
+rc_b delete --force "$ID"
+rm -rf "${HOST_B:?}"/{srv,store}/* "${STASIS_STORE:?}"/*
+
 new_container memory writer 256 20
 
 assert_report() { # it ran before its memory was in, and no more than what is small was sent while it ran nowhere

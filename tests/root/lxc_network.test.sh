@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# A container of LXC on a bridge: it comes back with its address, its hardware address and its connections, and leaves
+# no end of a cable behind.
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/bundle.sh"
+. "$(dirname "$0")/lxc.sh"
+. "$(dirname "$0")/status.sh"
+. "$(dirname "$0")/veth.sh"
+need redis-server redis-cli
+
+# What is the host's network for LXC and stasis here.
+OUTER_NETNS=outer-$RUN MAC=02:00:0a:4d:00:02
+track_netns "$OUTER_NETNS"
+ip netns add "$OUTER_NETNS"
+ip -n "$OUTER_NETNS" link set lo up
+ip -n "$OUTER_NETNS" link add br0 type bridge || skip_machine "this kernel has no bridges"
+ip -n "$OUTER_NETNS" address add 10.77.0.1/24 dev br0
+ip -n "$OUTER_NETNS" link set br0 up
+outside() { nsenter --net="/run/netns/$OUTER_NETNS" "$@"; }
+lxc() { outside "lxc-$1" --lxcpath "$LXC" --name "$NAME" "${@:2}"; }
+stasis() { outside "$STASIS" --store "$STASIS_STORE" --lxc-path "$LXC" "$@"; }
+
+redis() { outside redis-cli -h 10.77.0.2 "$@"; }
+redis_answers() { [ "$(redis PING)" = PONG ]; }
+ports() { ip -n "$OUTER_NETNS" -br link show master br0 | wc -l; }
+addresses() { in_lxc ip -o address show dev eth0 | sed 's/ valid_lft.*//; s/^[0-9]*: //'; in_lxc cat /sys/class/net/eth0/address; }
+
+client_goes_on() {
+    local before
+    before=$(status_field counter)
+    wait_for 20 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
+    check_eq "$(status_field state) $(status_field gaps)" "ok 0" "state and gaps of the client"
+    check_eq "$(status_field connection)" "$connection" "the client's connection"
+}
+check_network() { # WHAT
+    check_eq "$(lxc_state)" RUNNING "$1: lxc-info"
+    check_eq "$(addresses)" "$ADDRESSES" "$1: addresses"
+    check_eq "$(ports)" 1 "$1: devices of the bridge"
+    lxc info | grep -q "^Link: *$(ip -n "$OUTER_NETNS" -br link show master br0 | sed 's/[@ ].*//')\$" ||
+        fail "$1: lxc-info does not know its device: $(lxc info)"
+    redis_answers || fail "$1: redis does not answer"
+}
+
+NETWORK=("lxc.net.0.type = veth" "lxc.net.0.link = br0" "lxc.net.0.flags = up" "lxc.net.0.ipv4.address = 10.77.0.2/24"
+    "lxc.net.0.hwaddr = $MAC")
+for pair in "" "lxc.net.0.veth.pair = box0"; do
+    echo "== redis with a client outside ${pair:+($pair)}"
+    make_container "redis${pair:+2}" "exec redis-server --bind 0.0.0.0 --protected-mode no --save '' --dir /tmp" ${pair:+"$pair"}
+    bundle_add_program "$LXC/$NAME" "$(command -v redis-server)"
+    lxc start --daemon --logfile "$WORK/$NAME.log" </dev/null >/dev/null 2>&1
+    wait_for 20 "redis" redis_answers
+    ADDRESSES=$(addresses)
+    grep -q "10.77.0.2/24" <<<"$ADDRESSES" && grep -q "^$MAC\$" <<<"$ADDRESSES" || fail "its addresses: $ADDRESSES"
+    ID=$NAME
+    client_start redis 6379
+    connection=$(status_field connection)
+    check_network "before"
+    stasis snapshot "$NAME" s1 >/dev/null
+    client_goes_on
+    check_network "after the snapshot"
+    for round in 1 2; do
+        stasis stateful-stop "$NAME" >/dev/null
+        check_eq "$(lxc_state)" STOPPED "after the stop"
+        stasis restore "$NAME" >/dev/null
+        client_goes_on
+        check_network "after restore $round"
+    done
+    redis SET after snapshot >/dev/null
+    client_stop
+    stasis restore "$NAME" s1 --replace >/dev/null
+    check_network "after the restore of the snapshot"
+    check_eq "$(redis GET after)" "" "what was written after the snapshot"
+    lxc stop --kill
+    wait_for 10 "the bridge to be empty" no_ports
+    assert_no_leftovers
+done
+no_ports() { [ "$(ports)" = 0 ]; }
+
+echo "== other kinds of networks"
+NETWORK=("lxc.net.0.type = macvlan" "lxc.net.0.link = br0")
+new_container macvlan 'sleep 1000'
+expect_exit 1 stasis snapshot "$NAME"
+[[ $ERR == *macvlan* && $ERR == *lxc.net.0.type* ]] || fail "no cause or no remedy: $ERR"
+lxc stop --kill
