@@ -1,5 +1,8 @@
 #include "lib/ops/ahead.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "lib/move/files.h"
@@ -19,6 +22,8 @@ constexpr double kWorthIt = 0.7;
 /// restore. Seen for small containers.
 constexpr double kFixedUs = 200'000;
 
+double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
 /// Of all files of a round and those that it shares with the ones before.
 FileRecords complete(const Path& folder, const FileRecords& known, sys::Interrupts& interrupts) {
     return sys::record_tree(folder, interrupts, [&](const std::string& path, const struct stat&) {
@@ -29,8 +34,7 @@ FileRecords complete(const Path& folder, const FileRecords& known, sys::Interrup
 
 }  // namespace
 
-void MemoryAhead::run(const runtime::Description& described, const Path& folder,
-                      std::chrono::milliseconds max_downtime) {
+void MemoryAhead::run(const Examination& found, const Path& folder, std::chrono::milliseconds max_downtime) {
     constexpr mode_t kSearchable = 0755;  // they become part of the images
     sys::make_directory(folder, kSearchable);
     do {
@@ -44,8 +48,11 @@ void MemoryAhead::run(const runtime::Description& described, const Path& folder,
             const Clock::time_point before = Clock::now();
             sender.add(file, {reinterpret_cast<const char*>(pages.data()), pages.size()});
             sending_us += microseconds_between(before, Clock::now());
+            if (rounds_.empty())
+                say_first(channel_.sent_bytes() - sent_before, found.seen.memory_bytes,
+                          microseconds_between(began, Clock::now()));
         };
-        const FileRecords known = pages::copy_live(live_tasks(described.init), folder / name, layout_,
+        const FileRecords known = pages::copy_live(live_tasks(found.described.init), folder / name, layout_,
                                                    std::move(parent_), send, context_.interrupts);
         look_us_ = microseconds_between(began, Clock::now()) - sending_us;
         parent_ = pages::Parent::load(folder / name, complete(folder / name, known, context_.interrupts));
@@ -55,32 +62,60 @@ void MemoryAhead::run(const runtime::Description& described, const Path& folder,
         channel_.send(sync, context_.interrupts);
         (void)channel_.expect(move::Frame::kDone, context_.interrupts);
         rounds_.push_back({channel_.sent_bytes() - sent_before, microseconds_between(began, Clock::now())});
-        const Round& round = rounds_.back();
-        context_.progress.step(fmt::format(
-            "copying its memory ahead: round {}, {:.1f} MiB at {:.1f} MiB/s", rounds_.size(),
-            static_cast<double>(round.bytes) / (1 << 20),
-            static_cast<double>(round.bytes) / (1 << 20) / (static_cast<double>(std::max(round.took_us, 1LL)) / 1e6)));
+        say_round(max_downtime);
     } while (!is_enough(max_downtime));
 }
 
-/// By the last round: what it found changed since the one before came up in that one's time; as much comes up in its
-/// own time, and is sent as fast as all was.
-bool MemoryAhead::is_enough(std::chrono::milliseconds max_downtime) const {
-    if (rounds_.size() < 2) return false;
-    const Round& last = rounds_.back();
+/// For who waits: how much of all memory is through, and how long the rest takes as fast as that was.
+void MemoryAhead::say_first(std::uint64_t bytes, std::uint64_t all, long long took_us) {
+    constexpr double kMicroseconds = 1e6;
+    const std::uint64_t percent = std::min<std::uint64_t>(bytes * 100 / std::max<std::uint64_t>(all, 1), 100);
+    if (percent == std::exchange(percent_, percent)) return;
+    const double left_us = static_cast<double>(took_us) * static_cast<double>(100 - percent) /
+                           static_cast<double>(std::max<std::uint64_t>(percent, 1));
+    context_.progress.step(fmt::format("copying its memory ahead: {} % at {:.0f} MiB/s, {:.0f} s left in this round",
+                                       percent, mebibytes(bytes) * kMicroseconds / static_cast<double>(took_us + 1),
+                                       left_us / kMicroseconds));
+}
+
+void MemoryAhead::say_round(std::chrono::milliseconds max_downtime) const {
+    constexpr double kMicroseconds = 1e6;
+    const Round& round = rounds_.back();
+    const double seconds = static_cast<double>(std::max(round.took_us, 1LL)) / kMicroseconds;
+    std::string text = fmt::format("copying its memory ahead: round {}, {:.1f} MiB at {:.1f} MiB/s", rounds_.size(),
+                                   mebibytes(round.bytes), mebibytes(round.bytes) / seconds);
+    if (rounds_.size() > 1)
+        text += fmt::format(", {:.1f} MiB/s change: it would stand still for {:.1f} s (aim: {:.1f} s)",
+                            change_per_us() * kMicroseconds / (1 << 20), expected_us() / kMicroseconds,
+                            std::chrono::duration<double>(max_downtime).count());
+    context_.progress.step(text);
+}
+
+/// By the last round: what it found changed since the one before came up in that one's time. From the second on.
+double MemoryAhead::change_per_us() const {
     const Round& before = rounds_[rounds_.size() - 2];
-    const double rate = static_cast<double>(last.bytes) / static_cast<double>(std::max(before.took_us, 1LL));
+    return static_cast<double>(rounds_.back().bytes) / static_cast<double>(std::max(before.took_us, 1LL));
+}
+
+/// As much as changes in the time of the last round, sent as fast as all was, and what a freeze takes in any case.
+double MemoryAhead::expected_us() const {
     double bytes = 0;
     double sending_us = 1;
     for (const Round& round : rounds_) {
         bytes += static_cast<double>(round.bytes);
         sending_us += static_cast<double>(round.took_us);
     }
-    const double expected_us =
-        rate * static_cast<double>(last.took_us) * sending_us / bytes + static_cast<double>(look_us_) + kFixedUs;
-    if (expected_us <= std::chrono::duration<double, std::micro>(max_downtime).count()) return true;
+    return change_per_us() * static_cast<double>(rounds_.back().took_us) * sending_us / bytes +
+           static_cast<double>(look_us_) + kFixedUs;
+}
+
+bool MemoryAhead::is_enough(std::chrono::milliseconds max_downtime) const {
+    if (rounds_.size() < 2) return false;
+    if (expected_us() <= std::chrono::duration<double, std::micro>(max_downtime).count()) return true;
     if (rounds_.size() == kMostRounds) return true;
-    return rounds_.size() > 2 && static_cast<double>(last.bytes) > kWorthIt * static_cast<double>(before.bytes);
+    const Round& before = rounds_[rounds_.size() - 2];
+    return rounds_.size() > 2 &&
+           static_cast<double>(rounds_.back().bytes) > kWorthIt * static_cast<double>(before.bytes);
 }
 
 }  // namespace stasis::ops

@@ -27,7 +27,7 @@ class MemoryAhead {
 
     /// Goes round until the container would stand still for no longer than `max_downtime`, as far as can be told, or
     /// another round is not worth it. `folder` is made, and must be on one file system with the images.
-    void run(const runtime::Description& described, const Path& folder, std::chrono::milliseconds max_downtime);
+    void run(const Examination& found, const Path& folder, std::chrono::milliseconds max_downtime);
 
     /// What the dump is compared with; once.
     pages::Parent take_parent() { return std::move(*parent_); }
@@ -35,6 +35,10 @@ class MemoryAhead {
     const std::vector<Round>& rounds() const { return rounds_; }
 
   private:
+    void say_first(std::uint64_t bytes, std::uint64_t all, long long took_us);
+    void say_round(std::chrono::milliseconds max_downtime) const;
+    double change_per_us() const;
+    double expected_us() const;
     bool is_enough(std::chrono::milliseconds max_downtime) const;
 
     Context& context_;
@@ -42,7 +46,8 @@ class MemoryAhead {
     pages::Layout layout_;
     std::optional<pages::Parent> parent_;
     std::vector<Round> rounds_;
-    long long look_us_ = 0;  ///< how long the last round took to read and compare all memory
+    long long look_us_ = 0;        ///< how long the last round took to read and compare all memory
+    std::uint64_t percent_ = 100;  ///< of the first round, as it was last said
 };
 
 }  // namespace stasis::ops

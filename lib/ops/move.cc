@@ -15,10 +15,12 @@
 #include "lib/inspect/look.h"
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
+#include "lib/ops/announce.h"
 #include "lib/ops/dump.h"
 #include "lib/ops/live_tasks.h"
 #include "lib/ops/move_end.h"
 #include "lib/ops/page_lender.h"
+#include "lib/ops/record_network.h"
 #include "lib/pages/lazy.h"
 
 namespace stasis::ops {
@@ -62,6 +64,7 @@ class Departure : public Escort {
         accepted_ = true;
         for (const std::string& warning : check.warnings) warn(warning);
 
+        network_ = found.described.lasting_network;
         find_places(found.described);
         context_.progress.step("copying its files to " + request_.to.host);
         copy_began_ = fs::Before::look(found.described.rootfs).time;
@@ -73,7 +76,7 @@ class Departure : public Escort {
         if (mode_ != MoveMode::pre_copy) return std::nullopt;
         context_.progress.step("copying its memory ahead");
         ahead_.emplace(context_, channel(), *pages::layout_of(found.criu->version));
-        ahead_->run(found.described, folders.root / kAhead, request_.max_downtime);
+        ahead_->run(found, folders.root / kAhead, request_.max_downtime);
         return ahead_->take_parent();
     }
 
@@ -118,6 +121,7 @@ class Departure : public Escort {
     void gone() noexcept override {
         try {
             if (!leaving_) throw Error(Kind::failed, "it died here before '" + request_.to.host + "' had it");
+            hush();
             sys::Interrupts uninterrupted = sys::Interrupts::none();
             Frame go;
             (void)go.mutable_go();
@@ -163,6 +167,7 @@ class Departure : public Escort {
     /// The dump failed, and the target runs on here: nothing of it may stay there.
     void call_off(Error& error) {
         if (leaving_) store::forget_move(context_.store, target_.runtime(), target_.container);
+        if (hushed_) try_to([&] { speak_again(network_); });
         if (!link_) return;
         link_->explain(error);
         const bool cleaned = channel().was_given_up() || (!channel().is_lost() && say_so(error));
@@ -176,11 +181,7 @@ class Departure : public Escort {
     /// Who was told of the beginning is told of the end.
     void tell_end(const std::string& result) {
         if (!std::exchange(was_told_, false)) return;
-        try {
-            run_hook(request_.hooks.after, {"after", target_.text(), request_.to.host, result}, nullptr);
-        } catch (const Error& error) {
-            warn(error.message());
-        }
+        try_to([&] { run_hook(request_.hooks.after, {"after", target_.text(), request_.to.host, result}, nullptr); });
     }
 
   private:
@@ -240,6 +241,7 @@ class Departure : public Escort {
     /// It runs there while it stands still here, until all its memory was asked for.
     void lend_memory() {
         (void)lender_->expect(Frame::kReady, context_.interrupts);
+        hush();
         Frame trial;
         (void)trial.mutable_trial();
         channel().send(trial, context_.interrupts);
@@ -282,6 +284,21 @@ class Departure : public Escort {
         const auto move = store::read_move(context_.store, target_.runtime(), target_.container);
         if (move && move->state == store::MoveState::arrived)
             store::remove(context_.store.location(target_.runtime(), target_.container, move->checkpoint));
+    }
+
+    /// Its addresses are another host's now.
+    void hush() {
+        if (is_network_by_path(network_) && !std::exchange(hushed_, true)) try_to([&] { fall_silent(network_); });
+    }
+
+    /// What is not done is no reason to break off.
+    template <typename Step>
+    void try_to(Step step) {
+        try {
+            step();
+        } catch (const Error& error) {
+            warn(error.message());
+        }
     }
 
     void warn(const std::string& text) {
@@ -354,6 +371,8 @@ class Departure : public Escort {
     MoveMode mode_ = MoveMode::stop_copy;
     std::optional<MemoryAhead> ahead_;
     std::vector<runtime::BindMount> places_;
+    Path network_;  ///< that outlives it, if there is one
+    bool hushed_ = false;
     timespec copy_began_{};
     std::vector<std::string> warnings_;
     bool was_told_ = false;  ///< the hook

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/ops/announce.h"
 #include "lib/ops/network_lock.h"
+#include "lib/ops/record_network.h"
 #include "lib/ops/settle.h"
 
 namespace stasis::ops {
@@ -149,11 +151,18 @@ std::vector<std::string> leave(Context& context, const Target& target, const sto
 }
 
 RestoreReport come_back(Context& context, const Target& target, const std::string& checkpoint) {
+    const store::Location location = context.store.location(target.runtime(), target.container, checkpoint);
+    const Path network = store::read_manifest(location).lasting_network;
+    try {
+        if (is_network_by_path(network)) speak_again(network);
+    } catch (const Error& error) {
+        context.progress.warn(error.message());
+    }
     RestoreRequest back;
     back.target = target.text();
     back.name = checkpoint;
     RestoreReport report = restore(context, back);
-    store::remove(context.store.location(target.runtime(), target.container, checkpoint));
+    store::remove(location);
     return report;
 }
 

@@ -16,8 +16,10 @@
 #include "lib/criu/options.h"
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
+#include "lib/ops/announce.h"
 #include "lib/ops/fit.h"
 #include "lib/ops/move_end.h"
+#include "lib/ops/record_network.h"
 #include "lib/ops/trial.h"
 
 namespace stasis::ops {
@@ -316,7 +318,8 @@ class Arrival {
                                             "the restore");
         if (offer_.memory_follows()) {
             request.restored = [&limit](int, bool) { limit.reset(); };
-            return take_from_source(restore_on_trial(context_, channel_, layout_.value(), std::move(request)));
+            const auto let_go = [this](int pid) { go_on(pid); };
+            return take_from_source(restore_on_trial(context_, channel_, layout_.value(), std::move(request), let_go));
         }
         request.restored = [this, &limit](int pid, bool lazy) {
             limit.reset();
@@ -375,12 +378,23 @@ class Arrival {
         move_.state = store::MoveState::arrived;
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         recorded_ = false;
-        proc::continue_tree(pid);
+        go_on(pid);
         Frame runs;
         runs.mutable_runs()->set_pid(pid);
         runs.mutable_runs()->set_memory_follows(lazy);
         tell(runs);
         tell_end("moved");
+    }
+
+    /// From here on its addresses are to be found here.
+    void go_on(int pid) {
+        proc::continue_tree(pid);
+        const Path network = draft_.lasting_network;
+        try {
+            if (is_network_by_path(network)) announce(network);
+        } catch (const Error& error) {
+            context_.progress.warn(error.message());
+        }
     }
 
     /// A source whose link is lost asks again.

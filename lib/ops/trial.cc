@@ -227,7 +227,8 @@ class Borrower {
 
 }  // namespace
 
-int restore_on_trial(Context& context, move::Channel& channel, pages::Layout layout, RestoreRequest request) {
+int restore_on_trial(Context& context, move::Channel& channel, pages::Layout layout, RestoreRequest request,
+                     const std::function<void(int pid)>& let_go) {
     Borrower source(channel, layout);
     const Guard guard(source.ours());
     request.hold = true;
@@ -240,7 +241,7 @@ int restore_on_trial(Context& context, move::Channel& channel, pages::Layout lay
         (void)ready.mutable_ready();
         source.say(std::move(ready));
         source.wait_for_trial();
-        proc::continue_tree(pid);
+        let_go(pid);
         Frame runs;
         runs.mutable_runs()->set_pid(pid);
         source.say(std::move(runs));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "lib/move/channel.h"
 #include "lib/ops/restore.h"
 #include "lib/pages/protocol.h"
@@ -11,8 +13,9 @@ namespace stasis::ops {
 ///
 /// Until then it is the source's: where this throws, it is dead here. Where we are killed, a process of its own kills
 /// it, before it sees what is missing. `layout`: as this host's CRIU has it. request.restored is called before the
-/// source is told.
-int restore_on_trial(Context& context, move::Channel& channel, pages::Layout layout, RestoreRequest request);
+/// source is told, and `let_go`, which lets the restored tasks go on, when it wants them to.
+int restore_on_trial(Context& context, move::Channel& channel, pages::Layout layout, RestoreRequest request,
+                     const std::function<void(int pid)>& let_go);
 
 /// That process: kills the container whose pid comes from the descriptor, once nobody holds the other end any more.
 void guard_trial(int pids);

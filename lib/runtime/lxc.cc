@@ -256,7 +256,18 @@ std::vector<std::string> LxcAdapter::obstacles(const RestorePlan& plan) const {
     const std::string had = plan.details.at("rootfs");
     if (const std::string has = setting(plan.name, "lxc.rootfs.path"); folder_of_rootfs(has) != had)
         return {"its root file system is '" + has + "' now (it was '" + had + "'; see lxc.rootfs.path)"};
-    return {};
+    std::vector<std::string> missing;
+    std::istringstream types(setting(plan.name, "lxc.net"));
+    int number = 0;
+    for (std::string type; types >> type; ++number) {
+        const std::string link = type == "veth" ? setting(plan.name, fmt::format("lxc.net.{}.link", number)) : "";
+        if (!link.empty() && !std::filesystem::exists("/sys/class/net/" + link))
+            missing.push_back(
+                fmt::format("the bridge '{}' of its network is not there (see lxc.net.{}.link; lxc-net.service makes "
+                            "LXC's own)",
+                            link, number));
+    }
+    return missing;
 }
 
 proc::Identity LxcAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {

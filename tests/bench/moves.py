@@ -62,7 +62,7 @@ class ByStasis(Move):
         command = shlex.split(self.arguments.stasis)
         run = measure.run(command[:1] + ["--json"] + command[1:] + [self.container.target, self.arguments.host]
                           + self.options)
-        report = json.loads(run.output)
+        report = json.loads(run.output[run.output.index("{"):])  # after the warnings
         return {"down_ms": report["downtime_us"] / 1e3, "total_ms": run.milliseconds, "bytes": report["bytes_sent"]}
 
 

@@ -16,14 +16,22 @@ ip -n "$OUTER_NETNS" link set lo up
 ip -n "$OUTER_NETNS" link add br0 type bridge || skip_machine "this kernel has no bridges"
 ip -n "$OUTER_NETNS" address add 10.77.0.1/24 dev br0
 ip -n "$OUTER_NETNS" link set br0 up
-outside() { nsenter --net="/run/netns/$OUTER_NETNS" "$@"; }
+# LXC looks for the bridge in /sys, which is of the network in which it was mounted.
+mkdir "$WORK/cgroups"
+in_background nsenter --net="/run/netns/$OUTER_NETNS" unshare --mount bash -c '
+    mount --rbind /sys/fs/cgroup "$1" && mount -t sysfs sysfs /sys && mount --rbind "$1" /sys/fs/cgroup &&
+        : >"$1.ready" && exec sleep 1000' host "$WORK/cgroups"
+HOST_PID=$BACKGROUND
+wait_for 10 "a host for the container" test -e "$WORK/cgroups.ready"
+outside() { nsenter -t "$HOST_PID" --net --mount "$@"; }
 lxc() { outside "lxc-$1" --lxcpath "$LXC" --name "$NAME" "${@:2}"; }
 stasis() { outside "$STASIS" --store "$STASIS_STORE" --lxc-path "$LXC" "$@"; }
 
 redis() { outside redis-cli -h 10.77.0.2 "$@"; }
 redis_answers() { [ "$(redis PING)" = PONG ]; }
+no_ports() { [ "$(ports)" = 0 ]; }
 ports() { ip -n "$OUTER_NETNS" -br link show master br0 | wc -l; }
-addresses() { in_lxc ip -o address show dev eth0 | sed 's/ valid_lft.*//; s/^[0-9]*: //'; in_lxc cat /sys/class/net/eth0/address; }
+addresses() { in_lxc ip -o address show dev eth0 | sed 's/ tentative//; s/ valid_lft.*//; s/^[0-9]*: //'; in_lxc cat /sys/class/net/eth0/address; }
 
 client_goes_on() {
     local before
@@ -36,8 +44,8 @@ check_network() { # WHAT
     check_eq "$(lxc_state)" RUNNING "$1: lxc-info"
     check_eq "$(addresses)" "$ADDRESSES" "$1: addresses"
     check_eq "$(ports)" 1 "$1: devices of the bridge"
-    lxc info | grep -q "^Link: *$(ip -n "$OUTER_NETNS" -br link show master br0 | sed 's/[@ ].*//')\$" ||
-        fail "$1: lxc-info does not know its device: $(lxc info)"
+    check_eq "$(lxc info | sed -n 's/^Link: *//p')" \
+        "$(ip -n "$OUTER_NETNS" -br link show master br0 | sed 's/[@ ].*//')" "$1: its device, as lxc-info says"
     redis_answers || fail "$1: redis does not answer"
 }
 
@@ -66,15 +74,26 @@ for pair in "" "lxc.net.0.veth.pair = box0"; do
         check_network "after restore $round"
     done
     redis SET after snapshot >/dev/null
+    lxc stop --kill
+    wait_for 10 "the bridge to be empty" no_ports
     client_stop
-    stasis restore "$NAME" s1 --replace >/dev/null
+    stasis restore "$NAME" s1 >/dev/null
     check_network "after the restore of the snapshot"
     check_eq "$(redis GET after)" "" "what was written after the snapshot"
     lxc stop --kill
     wait_for 10 "the bridge to be empty" no_ports
     assert_no_leftovers
 done
-no_ports() { [ "$(ports)" = 0 ]; }
+echo "== its bridge is gone"
+stasis restore "$NAME" s1 >/dev/null
+stasis stateful-stop "$NAME" >/dev/null
+ip -n "$OUTER_NETNS" link set br0 name other
+expect_exit 6 stasis restore "$NAME"
+[[ $ERR == *"bridge 'br0'"* && $ERR == *lxc.net.0.link* ]] || fail "no cause or no remedy: $ERR"
+ip -n "$OUTER_NETNS" link set other name br0
+stasis restore "$NAME" >/dev/null
+check_network "after the bridge came back"
+lxc stop --kill
 
 echo "== other kinds of networks"
 NETWORK=("lxc.net.0.type = macvlan" "lxc.net.0.link = br0")

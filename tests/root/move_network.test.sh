@@ -8,7 +8,7 @@
 . "$TESTS_DIR/redis.sh"
 . "$TESTS_DIR/veth.sh"
 
-MAC=02:00:0a:4d:00:02
+MAC=02:00:0a:4d:00:02 OTHER_MAC=02:00:0a:4d:00:99
 second_host_setup
 
 # The outer namespace is a switch, to which the inner one of this host is connected.
@@ -16,6 +16,7 @@ veth_setup
 ip -n "$OUTER_NETNS" address flush dev veth0
 ip -n "$INNER_NETNS" link set veth0 address "$MAC"
 ip -n "$OUTER_NETNS" link add br0 type bridge || skip_machine "this kernel has no bridges"
+ip -n "$OUTER_NETNS" link set br0 address 02:00:0a:4d:00:01 # not that of any port: what it knows would go with those
 ip -n "$OUTER_NETNS" address add 10.77.0.1/24 dev br0
 ip -n "$OUTER_NETNS" link set br0 up
 ip -n "$OUTER_NETNS" link set veth0 master br0
@@ -64,4 +65,26 @@ ip -n "$OUTER_NETNS" link set veth1 master br0
 client_goes_on
 runs_there || fail "it does not run there"
 client_stop
+rc_b delete --force "$ID"
+
+echo "== the one that is left answers no more, and neighbours learn where the other one is"
+ip -n "$INNER_NETNS" link show dev veth0 | grep -q NOARP || fail "it would still answer for the address here"
+ip netns exec "$INNER_NETNS" nft flush ruleset
+ip -n "$INNER_NETNS" link set veth0 arp on
+in_inner_b ip link set veth0 address "$OTHER_MAC"
+ip -n "$OUTER_NETNS" link set veth1 nomaster
+ip -n "$OUTER_NETNS" link set veth0 master br0
+ID=$(unique_id quiet) TARGET=runc:$ID BUNDLE=$SRV/$ID
+make_bundle "$BUNDLE"
+bundle_netns "$BUNDLE" "$INNER_NETNS"
+start_container "$ID" "$BUNDLE"
+neighbour() { ip -n "$OUTER_NETNS" neighbour show 10.77.0.2 | sed -n 's/.*lladdr \([^ ]*\).*/\1/p'; }
+has_neighbour() { [ "$(neighbour)" = "$1" ]; }
+ip -n "$OUTER_NETNS" neighbour flush all
+ip netns exec "$OUTER_NETNS" bash -c ': >/dev/tcp/10.77.0.2/1' 2>/dev/null || true # it has to ask for the address
+wait_for 5 "an entry for 10.77.0.2" has_neighbour "$MAC"
+ip -n "$OUTER_NETNS" link set veth1 master br0
+expect_exit 0 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+wait_for 5 "the neighbour to hear of $OTHER_MAC: $(neighbour)" has_neighbour "$OTHER_MAC"
+check_eq "$(in_inner_b cat /proc/sys/net/ipv4/conf/veth0/arp_notify)" 0 "a setting that was borrowed"
 rc_b delete --force "$ID"

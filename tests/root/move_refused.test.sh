@@ -69,7 +69,7 @@ mv "$HOST_B/known_hosts.right" "$HOST_B/known_hosts"
 nothing_there
 
 echo "== what can't be asked for"
-refused 2 "'post-copy' is not there yet" stasis move-to-host "$TARGET" "$HOST" --mode post-copy
+refused 2 "'pre-post' is not a mode" stasis move-to-host "$TARGET" "$HOST" --mode pre-post
 refused 2 "is not a host" stasis move-to-host "$TARGET" -- -oProxyCommand=x
 refused 2 "--host" stasis check "$TARGET" --sudo
 refused 2 "needs a TARGET" stasis check --host "$HOST"
