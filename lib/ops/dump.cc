@@ -167,11 +167,9 @@ class Dump {
             const fs::RootfsPlan plan = plan_files(described, partial.folders().root);
             files_.add_rootfs(plan, partial.folders().rootfs(), parent_of(plan), lock_fd_);
         }
-        std::vector<runtime::BindMount> folders = described.own_folders;
-        if (request_.with_volumes) folders.insert(folders.end(), described.volumes.begin(), described.volumes.end());
+        const std::vector<runtime::BindMount> folders = kept_folders(described, request_.wishes.keep_volumes);
         if (!folders.empty()) sys::make_directory(partial.folders().volumes(), 0700);
         for (const runtime::BindMount& mount : folders) {
-            if (!std::filesystem::is_directory(mount.source)) continue;
             const std::string folder = std::to_string(manifest_volumes_++);
             files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd_);
         }
@@ -356,7 +354,8 @@ class Dump {
         if (receiver_) receiver_->finish();
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
-        manifest_.expected = record_expectations(target, described, request_.wishes.keep_rootfs, request_.with_volumes);
+        manifest_.expected =
+            record_expectations(target, described, request_.wishes.keep_rootfs, request_.wishes.keep_volumes);
         if (request_.escort != nullptr) {
             if (receiver_) write_pages(partial);
             request_.escort->frozen(described, partial.folders());

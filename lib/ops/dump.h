@@ -16,7 +16,7 @@ struct DumpRequest {
     DumpKind kind = DumpKind::snapshot;
     std::optional<std::string> name;  ///< default: the time; for a stop "stop-<time>"
     Wishes wishes;
-    bool with_volumes = false;
+
     /// Memory of the target that is held before it is compared and written: at most so many bytes, by default half of
     /// what is available. 0: CRIU writes it, and all of it.
     std::optional<std::uint64_t> buffer;

@@ -28,13 +28,24 @@ Path folder_for(const Context& context, const Target& target, const Wishes& wish
     return folder;
 }
 
-/// What a copy of its files takes. An earlier checkpoint shares most of them.
-std::uint64_t bytes_of_files(const Context& context, const Target& target, const runtime::Description& described,
-                             const Path& folder) {
+/// What a copy of its root file system takes. An earlier checkpoint shares most of it.
+std::uint64_t bytes_of_rootfs(const Context& context, const Target& target, const runtime::Description& described,
+                              const Path& folder) {
     if (!std::filesystem::is_directory(described.rootfs)) return 0;
     const fs::RootfsPlan plan = plan_files(described, folder);
     if (plan.backend == fs::Backend::btrfs || Earlier(context, target).rootfs(plan)) return 0;
     return fs::survey(plan.source, {}).bytes;
+}
+
+/// What a checkpoint by these wishes takes.
+std::uint64_t bytes_kept(const Context& context, const Target& target, const Examination& found, const Wishes& wishes,
+                         const Path& folder) {
+    std::uint64_t bytes = kImageOverhead;
+    if (wishes.keep_memory) bytes += found.seen.memory_bytes + found.seen.memory_bytes / 20;
+    if (wishes.keep_rootfs) bytes += bytes_of_rootfs(context, target, found.described, folder);
+    for (const runtime::BindMount& volume : kept_folders(found.described, wishes.keep_volumes))
+        bytes += fs::survey(volume.source, {}).bytes;
+    return bytes;
 }
 
 void find_full_store(std::uint64_t needed, const Path& folder, inspect::Blockers& found) {
@@ -99,8 +110,7 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     if (wishes.drop_exec)
         std::erase_if(blockers, [](const inspect::Blocker& blocker) { return blocker.id == inspect::kExecId; });
     const Path folder = folder_for(context, target, wishes);
-    result.needed_bytes = result.seen.memory_bytes + result.seen.memory_bytes / 20 + kImageOverhead;
-    if (wishes.keep_rootfs) result.needed_bytes += bytes_of_files(context, target, result.described, folder);
+    result.needed_bytes = bytes_kept(context, target, result, wishes, folder);
     find_full_store(result.needed_bytes, folder, blockers);
     if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
     if (result.criu) find_known_trouble(*result.criu, result.seen.has_network_sockets, blockers);

@@ -16,6 +16,8 @@ struct Wishes {
     OptionList criu_options;        ///< --criu-option: instead of those that stasis chose
     bool drop_exec = false;         ///< go on although exec'd processes will be missing
     bool keep_rootfs = true;        ///< --rootfs auto|none
+    bool keep_volumes = false;      ///< --with-volumes
+    bool keep_memory = true;        ///< false: of a post-copy, where it never lies on a disk
     std::optional<Path> directory;  ///< --dir: a plain directory instead of the store
 };
 
@@ -26,7 +28,7 @@ struct Examination {
     OptionList options;  ///< all of CRIU's options for it, the user's own last
     std::optional<criu::Binary> criu;
     std::optional<Error> no_criu;    ///< why there is none; a blocker as well
-    std::uint64_t needed_bytes = 0;  ///< about what its memory and its files take on disk
+    std::uint64_t needed_bytes = 0;  ///< about what is kept of its memory and its files takes on disk
 };
 
 /// Looks at a target without stopping it. Blockers hold everything that is in the way of a dump: what CRIU

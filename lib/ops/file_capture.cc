@@ -8,6 +8,13 @@ fs::RootfsPlan plan_files(const runtime::Description& described, const sys::Path
     return plan;
 }
 
+std::vector<runtime::BindMount> kept_folders(const runtime::Description& described, bool with_volumes) {
+    std::vector<runtime::BindMount> folders = described.own_folders;
+    if (with_volumes) folders.insert(folders.end(), described.volumes.begin(), described.volumes.end());
+    std::erase_if(folders, [](const auto& mount) { return !std::filesystem::is_directory(mount.source); });
+    return folders;
+}
+
 namespace {
 
 /// The written files that lie in a volume, as paths from its top.

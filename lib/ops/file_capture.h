@@ -15,6 +15,9 @@ namespace stasis::ops {
 /// How the root file system of a target is kept. `store`: where the checkpoint will lie.
 fs::RootfsPlan plan_files(const runtime::Description& described, const sys::Path& store);
 
+/// The folders of a target that are kept beside its root file system: what is its alone and, when asked, its volumes.
+std::vector<runtime::BindMount> kept_folders(const runtime::Description& described, bool with_volumes);
+
 /// Trees that are kept beside the memory: the root file system and, when asked, volumes.
 class FileCapture {
   public:

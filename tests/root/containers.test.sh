@@ -135,6 +135,16 @@ check_eq "$(cat "$WORK/volume-source/file")" second "a volume that was left alon
 stasis restore "runc:$ID" with --replace
 check_eq "$(cat "$WORK/volume-source/file")" first "a volume that was kept"
 [ ! -e "$WORK/volume-source/later" ] || fail "a later file in a kept volume is still there"
+head -c 40M /dev/zero >"$WORK/volume-source/large"
+mkdir "$WORK/small"
+mount -t tmpfs -o size=50M,mode=0700 tmpfs "$WORK/small" # it needs 16 MiB, its memory and its files
+REAL_STORE=$STASIS_STORE STASIS_STORE=$WORK/small/store
+stasis snapshot "runc:$ID" without
+expect_exit 1 stasis snapshot "runc:$ID" with --with-volumes
+grep -q "the checkpoint needs about" <<<"$ERR" || fail "no word of the room: $ERR"
+STASIS_STORE=$REAL_STORE
+umount "$WORK/small"
+rm "$WORK/volume-source/large"
 
 echo "== an overlay as root file system"
 new_container overlay
