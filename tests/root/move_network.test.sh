@@ -28,15 +28,6 @@ bundle_args "$BUNDLE" "$(command -v redis-server)" /etc/redis.conf
 start_container "$ID" "$BUNDLE"
 wait_for 10 "redis" redis_answers
 client_start redis 6379
-connection=$(status_field connection)
-
-client_goes_on() {
-    local before
-    before=$(status_field counter)
-    wait_for 20 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
-    check_eq "$(status_field state) $(status_field gaps)" "ok 0" "state and gaps of the client"
-    check_eq "$(status_field connection)" "$connection" "the client's connection"
-}
 
 echo "== no such namespace there"
 expect_exit 6 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"

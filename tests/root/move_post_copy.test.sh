@@ -113,36 +113,13 @@ expect_exit 6 stasis restore "$TARGET" --replace
 grep -q "has no memory" <<<"$ERR" || fail "what was left without its memory is not refused: $ERR"
 goes_on "$STATUS" "$BEFORE"
 
-# An ssh whose link breaks at "loaded", which still passes or does not. Then nobody gets through while $WORK/closed is there.
-cat >"$WORK/cut-at-loaded" <<'PYTHON'
-#!/usr/bin/python3 -IS
-import os, select, subprocess, sys
-passes, closed, fired = sys.argv[1:4]
-if os.path.exists(closed):
-    sys.exit("no way through")
-ssh = subprocess.Popen(sys.argv[4:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-there, back = ssh.stdin.fileno(), ssh.stdout.fileno()
-loaded = b"\x03\x00\x00\x00\x92\x01\x00"  # a frame of three bytes: field 18, empty
-while True:
-    for fd in select.select([0, back], [], [])[0]:
-        piece = os.read(fd, 1 << 20)
-        if not piece:
-            sys.exit(1)
-        cut = fd == back and piece.endswith(loaded)
-        if cut:
-            open(closed, "w").close()
-        if not cut or passes == "pass":
-            while piece:
-                piece = piece[os.write(there if fd == 0 else 1, piece):]
-        if cut:
-            open(fired, "w").close()
-            sys.exit(1)
-PYTHON
-chmod +x "$WORK/cut-at-loaded"
+# The link breaks at "loaded" (a frame of three bytes, field 18, empty), which still passes or does not. Then nobody gets
+# through while $WORK/closed is there.
+breaking_ssh() { echo "$TESTS_DIR/cut_ssh.py 03000000920100 back $1 $WORK/closed $WORK/fired $SSH"; } # pass|hold
 CUT=("${TO[@]}")
 
 echo "== nobody is left there who could be asked"
-CUT[1]="$WORK/cut-at-loaded pass $WORK/closed $WORK/fired $SSH"
+CUT[1]=$(breaking_ssh pass)
 begin "${CUT[@]}"
 touch "$WORK/closed"
 strike_at KILL its_receiver
@@ -155,7 +132,7 @@ expect_exit 0 stasis_b move-to-host "$TARGET" --recover
 nothing_there
 
 cut_move() { # pass|hold
-    CUT[1]="$WORK/cut-at-loaded $1 $WORK/closed $WORK/fired $SSH"
+    CUT[1]=$(breaking_ssh "$1")
     rm -f "$WORK"/{closed,fired}
     FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
     stasis move-to-host "$TARGET" "$HOST" "${CUT[@]}" --mode post-copy >"$WORK/out" 2>"$WORK/err" </dev/null &

@@ -1,4 +1,4 @@
-# Sourced by workloads whose client is outside: two network namespaces of this run, joined by a veth
+# Sourced after status.sh by tests whose client is outside: two network namespaces of this run, joined by a veth
 # pair: $INNER_NETNS (10.77.0.2) for the container, $OUTER_NETNS (10.77.0.1) for the client.
 # shellcheck shell=bash
 
@@ -24,6 +24,16 @@ client_start() {
     in_background ip netns exec "$OUTER_NETNS" "$(target client)" "$1" 10.77.0.2 "$2" "$STATUS"
     CLIENT=$(process_identity "$BACKGROUND")
     wait_for 10 "the client's first answer" test -s "$STATUS"
+    CONNECTION=$(field connection "$(<"$STATUS")")
+}
+
+# It goes on, on the connection that it began with.
+client_goes_on() {
+    local before
+    before=$(status_field counter)
+    wait_for 20 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
+    check_eq "$(status_field state) $(status_field gaps)" "ok 0" "state and gaps of the client"
+    check_eq "$(status_field connection)" "$CONNECTION" "the client's connection"
 }
 
 client_stop() {
