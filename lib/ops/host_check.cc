@@ -45,7 +45,7 @@ std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Exami
 
 /// What was put into a network namespace of the runtime's own making is not made again there.
 void add_stranded(const Examination& found, HostCheck& check) {
-    if (!found.described.lasting_network.empty()) return;
+    if (!found.described.lasting_network.empty() || found.described.makes_network) return;
     const std::set<std::string> devices = proc::network_devices(found.described.init.pid);
     if (!devices.empty())
         check.warnings.push_back(

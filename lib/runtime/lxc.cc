@@ -25,6 +25,9 @@ constexpr int kDeathTimeoutMs = 10'000;
 constexpr const char* kConsoleKey = "console";
 constexpr const char* kConsoleFile = "tty.info";
 
+/// In a container's folder, and in a checkpoint's.
+constexpr const char* kConfig = "config";
+
 /// As another user LXC has other containers, which CRIU can't handle.
 bool is_usable() { return ::geteuid() == 0 && sys::find_program("lxc-checkpoint").has_value(); }
 
@@ -90,6 +93,13 @@ std::vector<std::string> words_of(const sys::UniqueFd& said) {
     return {sys::read_file("/proc/self/fd/" + std::to_string(said.get()))};
 }
 
+/// LXC knows the container no more. Its files stay, also those in its folder.
+void forget(const Path& folder) {
+    std::error_code not_empty;
+    std::filesystem::remove(folder / kConfig, not_empty);
+    std::filesystem::remove(folder, not_empty);
+}
+
 /// liblxc has CRIU write into the folder of the images.
 void take_log(const Path& images, const Path& to) {
     std::error_code missing;
@@ -109,9 +119,12 @@ std::vector<std::string> LxcAdapter::command(const std::string& program, const s
     return {program, "--lxcpath", folder(), "--name", container};
 }
 
-std::string LxcAdapter::setting(const std::string& container, const std::string& key) const {
+Path LxcAdapter::config_of(const std::string& container) const { return folder() / container / kConfig; }
+
+std::string LxcAdapter::setting(const std::string& container, const std::string& key, const Path& file) const {
     std::vector<std::string> words = command("lxc-info", container);
     words.insert(words.end(), {"--no-humanize", "--config", key});
+    if (!file.empty()) words.insert(words.end(), {"--rcfile", file});
     std::string value = sys::ask(words);
     while (value.ends_with('\n')) value.pop_back();
     return value;
@@ -132,7 +145,7 @@ std::string LxcAdapter::version() const {
 
 bool LxcAdapter::knows(const std::string& container) const {
     const Path all = folder();
-    return !all.empty() && std::filesystem::exists(all / container / "config");
+    return !all.empty() && std::filesystem::exists(all / container / kConfig);
 }
 
 Status LxcAdapter::status(const std::string& container) const {
@@ -152,7 +165,7 @@ std::optional<std::vector<std::string>> LxcAdapter::list() const {
     std::vector<std::string> names;
     std::error_code missing;
     for (const auto& entry : std::filesystem::directory_iterator(all, missing))
-        if (std::filesystem::exists(entry.path() / "config")) names.push_back(entry.path().filename());
+        if (std::filesystem::exists(entry.path() / kConfig)) names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     return names;
 }
@@ -235,7 +248,8 @@ Description LxcAdapter::describe(const std::string& container) const {
         description.options.push_back(
             {"external", "mnt[" + terminal + "]:" + terminal, "its other end is with LXC's monitor"});
     description.options.push_back({"external", "mnt[]", "CRIU finds what else is mounted from the host, as for LXC"});
-    description.runtime_files = {{"config", sys::read_file(folder() / container / "config")}};
+    description.makes_network = true;
+    description.runtime_files = {{kConfig, sys::read_file(config_of(container))}};
     description.details = {
         {"rootfs", description.rootfs.string()}, {"terminals", terminals}, {"freezer", description.freezer.string()}};
     return description;
@@ -244,23 +258,23 @@ Description LxcAdapter::describe(const std::string& container) const {
 std::vector<Evidence> LxcAdapter::evidence(const std::string& container) const {
     require_known(container);
     const std::vector<std::string> info = command("lxc-info", container);
-    const Path config = folder() / container / "config";
+    const Path config = config_of(container);
     return {{"lxc-info.txt", [info] { return sys::ask(info); }, EvidenceFormat::text},
             {"config.txt", [config] { return sys::read_file(config); }, EvidenceFormat::text}};
 }
 
 std::vector<std::string> LxcAdapter::obstacles(const RestorePlan& plan) const {
-    if (!knows(plan.name))
-        return {"LXC has no container of this name in '" + folder().string() +
-                "': its configuration is needed for a restore"};
+    if (folder().empty()) return {"there is no LXC on this host"};
+    const Path config = knows(plan.name) ? config_of(plan.name) : plan.runtime_files / kConfig;
     const std::string had = plan.details.at("rootfs");
-    if (const std::string has = setting(plan.name, "lxc.rootfs.path"); folder_of_rootfs(has) != had)
+    if (const std::string has = setting(plan.name, "lxc.rootfs.path", config); folder_of_rootfs(has) != had)
         return {"its root file system is '" + has + "' now (it was '" + had + "'; see lxc.rootfs.path)"};
     std::vector<std::string> missing;
-    std::istringstream types(setting(plan.name, "lxc.net"));
+    std::istringstream types(setting(plan.name, "lxc.net", config));
     int number = 0;
     for (std::string type; types >> type; ++number) {
-        const std::string link = type == "veth" ? setting(plan.name, fmt::format("lxc.net.{}.link", number)) : "";
+        const std::string link =
+            type == "veth" ? setting(plan.name, fmt::format("lxc.net.{}.link", number), config) : "";
         if (!link.empty() && !std::filesystem::exists("/sys/class/net/" + link))
             missing.push_back(
                 fmt::format("the bridge '{}' of its network is not there (see lxc.net.{}.link; lxc-net.service makes "
@@ -271,6 +285,21 @@ std::vector<std::string> LxcAdapter::obstacles(const RestorePlan& plan) const {
 }
 
 proc::Identity LxcAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
+    const bool is_new = !knows(plan.name);
+    if (is_new) {
+        constexpr mode_t kAsLxc = 0640;
+        std::filesystem::create_directories(folder() / plan.name);
+        sys::write_file_atomically(config_of(plan.name), sys::read_file(plan.runtime_files / kConfig), kAsLxc);
+    }
+    try {
+        return bring_back(plan, interrupts);
+    } catch (const Error&) {
+        if (is_new) forget(folder() / plan.name);
+        throw;
+    }
+}
+
+proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& interrupts) const {
     const Path freezer = plan.details.at("freezer").get<std::string>();
     end_remains(freezer);
     const Path configuration = plan.logs / (plan.log_name + ".conf");
@@ -283,8 +312,7 @@ proc::Identity LxcAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
     // it to CRIU (5.0.2); the devpts itself and its size are in the images.
     const Path settings = plan.logs / (plan.log_name + ".lxc");
     sys::write_file_atomically(
-        settings,
-        "lxc.include = " + (folder() / plan.name / "config").string() + "\nlxc.pty.max = 0\nlxc.tty.max = 0\n", 0600);
+        settings, "lxc.include = " + config_of(plan.name).string() + "\nlxc.pty.max = 0\nlxc.tty.max = 0\n", 0600);
 
     sys::Command restore;
     restore.args = command("lxc-checkpoint", plan.name);
@@ -327,12 +355,20 @@ void LxcAdapter::kill(const std::string& container) const {
 }
 
 void LxcAdapter::put_away(const std::string& container) const {
+    if (!knows(container)) return;
     sys::Command wait;
     wait.args = command("lxc-wait", container);
     wait.args.insert(wait.args.end(), {"--state", "STOPPED", "--timeout", std::to_string(kDeathTimeoutMs / 1000)});
     if (!sys::run(wait).status.ok())
         throw Error(Kind::failed, "LXC does not notice the end of '" + container + "'")
             .hint("see whether its `[lxc monitor]` process hangs");
+}
+
+void LxcAdapter::remove(const std::string& container, const Json& details) const {
+    if (!knows(container)) return;
+    kill(container);
+    end_remains(details.at("freezer").get<std::string>());
+    forget(folder() / container);
 }
 
 }  // namespace stasis::runtime

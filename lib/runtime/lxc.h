@@ -25,14 +25,18 @@ class LxcAdapter : public Adapter {
     proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
     void put_away(const std::string& container) const override;
+    void remove(const std::string& container, const Json& details) const override;
 
   private:
     /// The folder of all containers; empty where LXC is not installed.
     Path folder() const;
     std::vector<std::string> command(const std::string& program, const std::string& container) const;
-    /// One value of its configuration: what it runs with, or would.
-    std::string setting(const std::string& container, const std::string& key) const;
+    Path config_of(const std::string& container) const;
+    /// One value of its configuration: what it runs with, or would; or one of another file.
+    std::string setting(const std::string& container, const std::string& key, const Path& file = {}) const;
     std::optional<proc::Stat> init(const std::string& container) const;
+    /// Throws Kind::failed, with the words of who failed.
+    proc::Identity bring_back(const RestorePlan& plan, sys::Interrupts& interrupts) const;
     /// Throws Kind::failed for what `lxc-checkpoint -r` can't bring back.
     void refuse_unsupported(const std::string& container) const;
     /// What lxc.mount.entry binds from the host.

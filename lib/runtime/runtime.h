@@ -61,6 +61,7 @@ struct Description {
     /// The network namespace, where it outlives the container: the host's own, or one made by path.
     /// Empty for one that goes with the container.
     Path lasting_network;
+    bool makes_network = false;  ///< a restore makes its network devices again, on any host
     /// The freezer that the runtime uses for this container; empty where it has none of its own.
     Path freezer;
     /// What the container says of its place among others that are stopped and restored together; "" for nothing.

@@ -2,12 +2,13 @@
 # shellcheck shell=bash
 need lxc-start lxc-checkpoint busybox
 
-LXC=$WORK/engine/lxc
+: "${LXC:=$WORK/engine/lxc}"
 mkdir -p "$LXC"
 cat >"$REGISTRY/undo.lxc" <<UNDO
 for container in "$LXC"/*/; do
     lxc-stop --lxcpath "$LXC" --name "\$(basename "\$container")" --kill
 done
+find /sys/fs/cgroup -path '*/lxc.*-$RUN*' -name cgroup.procs -exec cat {} + | xargs -r kill -KILL
 find /sys/fs/cgroup -depth -type d '(' -path '*/lxc.*-$RUN*' -o -name lxc.pivot ')' -exec rmdir {} \;
 UNDO
 

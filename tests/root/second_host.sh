@@ -43,10 +43,13 @@ CONF
     wait_for 10 "an answer of the second host" host_b true
 }
 
-# A control group of its own in each hierarchy becomes its root.
+# A control group of its own in each hierarchy becomes its root, unless SHARED_CGROUPS is set.
 second_host() { # FOLDER NAME SRV RUNC_ROOT STORE
     local hierarchy
     exec 2>"$1/log"
+    # shellcheck disable=SC2093
+    [ -z "${SHARED_CGROUPS:-}" ] || exec nsenter --net="/run/netns/$2" unshare --mount --uts --propagation private \
+        bash -c "$(declare -f second_host_inside); second_host_inside \"\$@\"" host-b "$@"
     while read -r hierarchy; do
         mkdir -p "$hierarchy/$2" || continue
         if [ -e "$hierarchy/cpuset.cpus" ] && [ -e "$hierarchy/tasks" ]; then
@@ -62,7 +65,7 @@ second_host() { # FOLDER NAME SRV RUNC_ROOT STORE
 second_host_inside() {
     local type folder options
     hostname "$2"
-    while read -r _ folder type options _; do
+    [ -n "${SHARED_CGROUPS:-}" ] || while read -r _ folder type options _; do
         options=$(tr ',' '\n' <<<"$options" | grep -vxE 'rw|ro|nosuid|nodev|noexec|relatime|noatime|nsdelegate|memory_.*' | paste -sd,)
         umount "$folder"
         mount -t "$type" ${options:+-o "$options"} "$type" "$folder"
@@ -82,4 +85,8 @@ host_b() {
 }
 
 rc_b() { in_host_b runc --root "$RUNC_ROOT" "$@"; }
-in_host_b() { nsenter -t "$HOST_B_PID" --mount --uts --net --cgroup "$@"; }
+in_host_b() {
+    local own=--cgroup
+    [ -z "${SHARED_CGROUPS:-}" ] || own=--no-fork # which changes nothing
+    nsenter -t "$HOST_B_PID" --mount --uts --net "$own" "$@"
+}
