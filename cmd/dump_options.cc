@@ -71,7 +71,8 @@ void add_move_wishes(CLI::App& command, ops::Wishes& wishes) {
 
 void add_dump_options(CLI::App& command, ops::DumpRequest& request, bool& explain) {
     add_wishes(command, request.wishes);
-    command.add_flag("--with-volumes", request.wishes.keep_volumes, "Keep the volumes that are mounted into it as well");
+    command.add_flag("--with-volumes", request.wishes.keep_volumes,
+                     "Keep the volumes that are mounted into it as well");
     command.add_flag("--ignore-blockers", request.ignore_blockers,
                      "Try it although the look says that it can't work; the target runs on when it fails");
     command
