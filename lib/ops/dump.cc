@@ -240,7 +240,8 @@ class Dump {
         put_away(target);
     }
 
-    /// What has no field in a request CRIU reads from a file; nor does it heed a page server's there when it is one.
+    /// What has no field in a request CRIU reads from a file; so it does, where the dump is lazy, who asks it for pages
+    /// (4.2.1, criu/cr-service.c).
     void set_configuration(const store::Folders& folders, criu::rpc::Options& options,
                            const sys::UniqueFd& page_client) const {
         std::string text = criu::configuration(manifest_.criu_options);

@@ -121,14 +121,15 @@ class Departure : public Escort {
     void gone() noexcept override {
         try {
             if (!leaving_) throw Error(Kind::failed, "it died here before '" + request_.to.host + "' had it");
-            hush();
+            // Not before it is dead: should we be killed, nobody would have it speak again.
+            if (is_network_by_path(network_)) try_to([&] { fall_silent(network_); });
             sys::Interrupts uninterrupted = sys::Interrupts::none();
             Frame go;
             (void)go.mutable_go();
             channel().send(go, uninterrupted);
             const move::Runs runs = channel().expect(Frame::kRuns, uninterrupted).runs();
             arrived(runs.pid());
-            memory_follows_ = runs.memory_follows() || loaded_at_;
+            memory_follows_ = runs.memory_follows() || loaded_at_.has_value();
         } catch (const Error& error) {
             lost_ = error;
             link_->explain(*lost_);
@@ -167,7 +168,7 @@ class Departure : public Escort {
     /// The dump failed, and the target runs on here: nothing of it may stay there.
     void call_off(Error& error) {
         if (leaving_) store::forget_move(context_.store, target_.runtime(), target_.container);
-        if (hushed_) try_to([&] { speak_again(network_); });
+
         if (!link_) return;
         link_->explain(error);
         const bool cleaned = channel().was_given_up() || (!channel().is_lost() && say_so(error));
@@ -223,7 +224,7 @@ class Departure : public Escort {
                 .hint("move it with --mode stop-copy");
     }
 
-    /// Room for its memory is asked for nowhere but in memory.
+    /// No disk there needs room for its memory.
     void offer_no_memory(move::Offer& offer) {
         offer.set_memory_follows(true);
         offer.set_memory_bytes(0);
@@ -241,7 +242,6 @@ class Departure : public Escort {
     /// It runs there while it stands still here, until all its memory was asked for.
     void lend_memory() {
         (void)lender_->expect(Frame::kReady, context_.interrupts);
-        hush();
         Frame trial;
         (void)trial.mutable_trial();
         channel().send(trial, context_.interrupts);
@@ -284,11 +284,6 @@ class Departure : public Escort {
         const auto move = store::read_move(context_.store, target_.runtime(), target_.container);
         if (move && move->state == store::MoveState::arrived)
             store::remove(context_.store.location(target_.runtime(), target_.container, move->checkpoint));
-    }
-
-    /// Its addresses are another host's now.
-    void hush() {
-        if (is_network_by_path(network_) && !std::exchange(hushed_, true)) try_to([&] { fall_silent(network_); });
     }
 
     /// What is not done is no reason to break off.
@@ -372,7 +367,7 @@ class Departure : public Escort {
     std::optional<MemoryAhead> ahead_;
     std::vector<runtime::BindMount> places_;
     Path network_;  ///< that outlives it, if there is one
-    bool hushed_ = false;
+
     timespec copy_began_{};
     std::vector<std::string> warnings_;
     bool was_told_ = false;  ///< the hook
