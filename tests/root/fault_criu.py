@@ -11,7 +11,8 @@ FAULT_AT      POINT:MOMENT, of a dump or restore only. POINT is a notification (
               not know yet), `answered` (CRIU does not know the answer yet) or `done` (it does).
 FAULT_KILL    who gets FAULT_SIGNAL (default KILL), one after the other: `stasis`, `criu`, `runc` between the two
 FAULT_DO      a shell command to run then, with STASIS_PID and CRIU_PID in its environment
-FAULT_LOG     a file that gets a line for each moment that was passed, and `fired` before the fault
+FAULT_LOG     a file that gets a line for each moment that was passed, and `fired` before the fault; what goes wrong
+              in here goes to the same name with .trace
 """
 import fcntl
 import os
@@ -20,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 
 DUMP, RESTORE, NOTIFY = 1, 2, 6  # request types of CRIU's rpc.proto
 LARGEST_PACKET = 4 << 20
@@ -189,7 +191,11 @@ def main():
         if child == 0:
             # No child of CRIU's, who would meet it in a wait().
             if os.fork() == 0:
-                be_proxy(number, theirs.fileno(), criu_pid, client_pid)
+                try:
+                    be_proxy(number, theirs.fileno(), criu_pid, client_pid)
+                except Exception:
+                    with open(os.environ["FAULT_LOG"] + ".trace", "a") as file:
+                        traceback.print_exc(file=file)
             os._exit(0)
         os.waitpid(child, 0)
         theirs.close()

@@ -119,6 +119,8 @@ $ERR"
 died_with_criu() {
     [ "$1:$2" = criu:query-ext-files:done ] && [ "$CODE" = 7 ] && ! target_alive || return 1
     fault_says "the target died with CRIU"
+    # No next success of that one clears away the logs of this failure.
+    rm -rf "${STASIS_STORE:?}/${TARGET/://}"
     if [ -n "$ID" ]; then rc delete --force "$ID" && runc_target; else end_tree && tree_target; fi
 }
 
