@@ -16,7 +16,7 @@ need qemu-system-x86_64
 
 LAB_CACHE=${STASIS_LAB_CACHE:-/var/cache/stasis-lab}
 # A guest boots within seconds, but on a machine that has other things to do as well.
-BOOT_SECONDS=300
+BOOT_SECONDS=600
 
 # kernel_release old|new
 kernel_release() { cat "$LAB_CACHE/made/$1/release"; }
