@@ -44,6 +44,15 @@ stop_and_keep_files() {
     [ -n "$ID" ] || cp -a "$WORK"/tree.* "$WORK/moment"
 }
 
+# A tree's file that was half written when it stopped is another one by the time that the running tree is replaced.
+stop_between_writes() {
+    stop_and_keep_files
+    while compgen -G "$WORK/tree.*.new" >/dev/null; do
+        expect_exit 0 stasis restore "$TARGET"
+        stop_and_keep_files
+    done
+}
+
 # A fresh stop state, the only one.
 stop_again() {
     local old=${STOP:-}
@@ -100,7 +109,7 @@ HALF_MADE=yes restore_fault "stasis criu" post-restore:asked
 echo "== while the running target is replaced"
 expect_exit 0 stasis restore "$TARGET"
 for fault in "criu start:asked" "criu post-restore:asked" "stasis pre-restore:asked"; do
-    stop_and_keep_files
+    stop_between_writes
     expect_exit 0 stasis restore "$TARGET"
     files_as_they_were
     with_fault "${fault#* }" "FAULT_KILL=${fault% *}" -- restore "$TARGET" --replace
