@@ -55,7 +55,7 @@ rc_b delete --force "$ID"
 
 echo "== deleted files, locks, sockets, and a file that is written through a mapping all the time"
 new_container files files /data
-for round in 1 2 3; do
+for round in 1 2 3 4 5; do
     before=$(<"$STATUS")
     move >/dev/null
     for key in counter echoes sequence; do
@@ -129,5 +129,18 @@ for mode in pre-copy stop-copy auto; do
 done
 no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
 no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
+rc_b delete --force "$ID"
+
+echo "== 1 GiB of which 50 MB are written in a second"
+new_container large writer 1024 122
+before=$(counter_in "$STATUS")
+expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}"
+goes_on "$THERE" "$before"
+memory_is_right "$THERE" "$(pid_b)"
+"$PYTHON" - "$OUT" <<'PYTHON'
+import json, sys
+report = json.loads(sys.argv[1])
+print("down for", report["downtime_us"], "µs; rounds:", [one["bytes_sent"] for one in report["rounds"]])
+PYTHON
 rc_b delete --force "$ID"
 assert_no_leftovers

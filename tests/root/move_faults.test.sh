@@ -266,6 +266,11 @@ in_host_b mount -t tmpfs -o size=420m,mode=0700 tmpfs "$STASIS_STORE"
 in_round "no space on the second host" fill_there
 in_host_b umount "$STASIS_STORE"
 stayed 1
+# Neither end hears of it: each finds that the other one is silent, and can't be asked.
+in_round "the network of the second host is down" ip -n "$HOST_B_ID" link set lo down
+ip -n "$HOST_B_ID" link set lo up
+grep -q "could not be told to remove what came" <<<"$ERR" || fail "no word of what is left there: $ERR"
+stayed 1
 fault here "kill -9 of criu at post-dump, when memory was copied ahead" FAULT_AT=post-dump:asked FAULT_KILL=criu
 stayed 1 6
 fault there "kill -9 of the receiver at post-restore, when memory was copied ahead" FAULT_AT=post-restore:asked FAULT_KILL=stasis
@@ -302,4 +307,4 @@ goes_on "$STATUS" "$BEFORE"
 rc delete --force "$ID"
 
 echo "faults in all: $FAULTS"
-check_ge "$FAULTS" 33 "number of faults"
+check_ge "$FAULTS" 40 "number of faults"
