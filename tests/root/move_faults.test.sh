@@ -141,6 +141,9 @@ fault there "a look at what was restored" FAULT_AT=end:asked "FAULT_DO=$FAULT_FO
 stayed 1
 fault there "kill -9 of criu at post-restore" FAULT_AT=post-restore:asked FAULT_KILL=criu
 stayed 1
+log=$(sed -n 's/^stasis: log: //p' <<<"$ERR")
+[[ $log = */restore-there.log ]] || fail "the log of the second host's CRIU is not here: $ERR"
+grep -q "Restoring" "$log" || fail "no log of a restore: $(head "$log")"
 fault there "kill -9 of ssh at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
 stayed 1
 fault there "kill -9 of the source at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-source"

@@ -47,6 +47,7 @@ for file in passwd shadow sudoers; do in_host_b mount --bind "$SRV/$file" "/etc/
 to=("${TO[@]}")
 to[-1]="$(realpath "$STASIS") --store $STASIS_STORE --runc-root $RUNC_ROOT"
 expect_exit 1 stasis move-to-host "$TARGET" mover@127.0.0.1 "${to[@]}"
+grep -q -- "--sudo" <<<"$ERR" || fail "no word of --sudo: $ERR"
 goes_on "$STATUS" "$BEFORE"
 expect_exit 0 stasis move-to-host "$TARGET" mover@127.0.0.1 "${to[@]}" --sudo
 goes_on "$THERE" "$BEFORE"
@@ -64,7 +65,8 @@ back_home
 
 echo "== memory that can be compressed is sent compressed"
 head -c 32M /dev/zero | tr '\0' x >"$BUNDLE/rootfs/data/large"
-expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode stop-copy
+expect_exit 0 stasis -v --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode stop-copy
+grep -qE "copying its files to $HOST: [1-9][0-9]* % at [0-9]+ MiB/s, [0-9]+ s left" <<<"$ERR" || fail "no word of how far: $ERR"
 plain=$(in_report 'report["bytes_sent"] >> 20')
 cmp "$BUNDLE/rootfs/data/large" "$HOST_B/srv/$ID/rootfs/data/large"
 back_home

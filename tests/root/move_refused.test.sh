@@ -61,6 +61,15 @@ fi
 to=("${TO[@]}")
 to[-1]="setarch --uname-2.6 ${TO[-1]}"
 refused 0 "which is older" stasis check "$TARGET" --host "$HOST" "${to[@]}"
+
+echo "== a CRIU there that can't work"
+cat >"$WORK/criu" <<SH
+#!/bin/sh
+exec setpriv --bounding-set=-all --inh-caps=-all $(command -v criu) "\$@"
+SH
+chmod +x "$WORK/criu"
+to[-1]="env STASIS_CRIU=$WORK/criu ${TO[-1]}"
+refused 6 "CRIU could not work on this kernel" stasis move-to-host "$TARGET" "$HOST" "${to[@]}"
 nothing_there
 
 echo "== no way to get there"
