@@ -81,6 +81,9 @@ void add_all_options(CLI::App& command, ops::AllRequest& request, bool& all) {
     CLI::Option* order = command
                              .add_option("--order", request.order_file,
                                          fmt::format("The order, one target a line: stopped from top to bottom, "
+    CLI::Option* only = command.add_option("--only", request.only, "This one, and others that are named so")
+                            ->type_name("TARGET")
+                            ->allow_extra_args(false);
                                                      "restored the other way round (default: {}, if it is there)",
                                                      ops::Order::kDefaultFile))
                              ->type_name("FILE")
@@ -89,7 +92,7 @@ void add_all_options(CLI::App& command, ops::AllRequest& request, bool& all) {
         command.add_option("--jobs", request.jobs, "So many at once (default: by processors and memory)")
             ->check(CLI::Range(1, 1000));
     flag->group(kGroup);
-    for (CLI::Option* option : {runtime, exclude, order, jobs}) option->needs(flag)->group(kGroup);
+    for (CLI::Option* option : {runtime, exclude, only, order, jobs}) option->needs(flag)->group(kGroup);
 }
 
 std::vector<std::string> command_for_one(const Globals& globals, const CLI::App& command) {
