@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 #include "lib/criu/criu.h"
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
@@ -352,6 +353,7 @@ class Dump {
     }
 
     void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
+        manifest_.created = utc_now();  // CRIU has read its timers; now at the latest they stand still
         if (receiver_) receiver_->finish();
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
@@ -388,6 +390,7 @@ class Dump {
         context_.progress.step("sealing");
         manifest_.freeze_us = freeze_us_;
         files_.describe(manifest_, context_.interrupts);
+        manifest_.expected.mount_points = mount_points_below(manifest_);
         partial.seal(manifest_, known_images_, context_.interrupts);
     }
 

@@ -1,5 +1,7 @@
 #include "lib/ops/examine.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@
 #include "lib/ops/file_capture.h"
 #include "lib/ops/host.h"
 #include "lib/ops/network_lock.h"
+#include "lib/proc/mount.h"
 
 namespace stasis::ops {
 namespace {
@@ -55,6 +58,25 @@ void find_full_store(std::uint64_t needed, const Path& folder, inspect::Blockers
                      fmt::format("the checkpoint needs about {} MiB, and '{}' has {} MiB left", needed >> 20,
                                  folder.string(), there >> 20),
                      "free some space there, or name another store with --store or --dir"});
+}
+
+/// Who stops a target may be about to reboot. Sockets and devices are made again by who has made them.
+void warn_of_lost_mounts(const runtime::Description& described, bool keep_volumes,
+                         std::vector<inspect::Warning>& warnings) {
+    const std::vector<proc::Mount> mounts = proc::mounts(::getpid());
+    for (const runtime::BindMount& mount : described.volumes) {
+        const bool folder = std::filesystem::is_directory(mount.source);
+        if ((folder && keep_volumes) || (!folder && !std::filesystem::is_regular_file(mount.source))) continue;
+        const proc::Mount& below = proc::mount_of(mount.source, mounts);
+        if (below.type != "tmpfs" && below.type != "ramfs") continue;
+        warnings.push_back(
+            {"in-memory",
+             fmt::format("'{}', mounted at '{}', lies in the host's memory (the {} at '{}'): a reboot takes "
+                         "it away, and the restore needs it; {}",
+                         mount.source.string(), mount.destination, below.type, below.mount_point,
+                         folder ? "have the host make it again before that, or keep it by --with-volumes"
+                                : "have the host make it again before that")});
+    }
 }
 
 void find_store_inside(const runtime::Description& described, const Path& folder, inspect::Blockers& found) {
@@ -109,10 +131,12 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     inspect::Blockers& blockers = result.seen.blockers;
     if (wishes.drop_exec)
         std::erase_if(blockers, [](const inspect::Blocker& blocker) { return blocker.id == inspect::kExecId; });
-    const Path folder = folder_for(context, target, wishes);
-    result.needed_bytes = bytes_kept(context, target, result, wishes, folder);
-    find_full_store(result.needed_bytes, folder, blockers);
-    if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
+    result.folder = folder_for(context, target, wishes);
+    result.needed_bytes = bytes_kept(context, target, result, wishes, result.folder);
+    find_full_store(result.needed_bytes, result.folder, blockers);
+    if (wishes.keep_rootfs) find_store_inside(result.described, result.folder, blockers);
+    if (!wishes.keeps_running && !wishes.leaves_host)
+        warn_of_lost_mounts(result.described, wishes.keep_volumes, result.seen.warnings);
     if (result.criu) find_known_trouble(*result.criu, result.seen.has_network_sockets, blockers);
     if (result.no_criu) blockers.push_back({"no-criu", result.no_criu->message(), result.no_criu->hint()});
 

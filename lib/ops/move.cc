@@ -455,6 +455,7 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
     stop.target = target.text();
     stop.kind = DumpKind::stop;
     stop.wishes = request.wishes;
+    stop.wishes.leaves_host = true;
     stop.wishes.keep_rootfs = false;  // it stays here as it is when the target is dead
     stop.wishes.keep_memory = request.mode != MoveMode::post_copy;
     stop.escort = &departure;

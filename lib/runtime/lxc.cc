@@ -33,6 +33,13 @@ bool is_usable() { return ::geteuid() == 0 && sys::find_program("lxc-checkpoint"
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// From lxc.start.order: LXC starts the lower ones first (lxc.container.conf(5)), so these are to be stopped last.
+std::string order_from(const std::string& start_order) {
+    int first = 0;
+    (void)std::from_chars(start_order.data(), start_order.data() + start_order.size(), first);
+    return std::to_string(-static_cast<long>(first));
+}
+
 /// `dir:/path` or `/path`; empty for a root file system of another kind.
 Path folder_of_rootfs(const std::string& setting) {
     const std::string path = setting.starts_with("dir:") ? setting.substr(4) : setting;
@@ -225,6 +232,7 @@ Description LxcAdapter::describe(const std::string& container) const {
     description.name = container;
     description.init = first->id;
     description.rootfs = folder_of_rootfs(setting(container, "lxc.rootfs.path"));
+    description.order = order_from(setting(container, "lxc.start.order"));
     description.volumes = bind_mounts(container);
     description.freezer = freezer_of(first->id);
     description.options = {{"cgroup-mode", "full", "LXC restores its cgroups that way"},

@@ -107,7 +107,7 @@ Description describe_oci(const OciContainer& container, const Json& config) {
     description.rootfs = container.rootfs;
     description.volumes = bind_mounts(config, container.bundle);
     description.freezer = freezer_of(container.init);
-    description.order = annotation(config, "org.stasis.order");
+    description.order = annotation(config, kOrderName);
 
     description.options = {
         {"root", description.rootfs, "the container's root file system"},

@@ -15,6 +15,9 @@ struct OciContainer {
     bool paused = false;
 };
 
+/// The annotation, or label, with Description::order.
+constexpr const char* kOrderName = "org.stasis.order";
+
 /// A bundle's config.json. Throws Kind::failed where it can't be read as one.
 Json read_oci_config(const Path& bundle);
 

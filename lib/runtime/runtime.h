@@ -64,7 +64,8 @@ struct Description {
     bool makes_network = false;  ///< a restore makes its network devices again, on any host
     /// The freezer that the runtime uses for this container; empty where it has none of its own.
     Path freezer;
-    /// What the container says of its place among others that are stopped and restored together; "" for nothing.
+    /// What the container says of its place among others that are stopped and restored together: the lower ones are
+    /// stopped first and restored last; "" for nothing.
     std::string order;
 };
 

@@ -70,6 +70,22 @@ if command -v dpkg-deb >/dev/null; then
     expect 1 stasis check --for-kernel "$WORK/half.deb"
 fi
 
+# The least that is an .rpm: a lead, two headers without entries, and a cpio archive. One of rpmbuild's was read, too.
+"$PYTHON" - "$WORK/x.rpm" "$WORK/config" <<'PYTHON'
+import gzip, struct, sys
+def entry(name, data):
+    fields = (1, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+    pad = lambda text: text + b"\0" * (-len(text) % 4)
+    return pad(b"070701" + b"".join(b"%08x" % field for field in fields) + name + b"\0") + pad(data)
+header = b"\x8e\xad\xe8\x01" + bytes(12)
+with open(sys.argv[1], "wb") as rpm:
+    rpm.write(struct.pack(">4sBBHH66sHH16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"kernel-core", 1, 5) + header + header)
+    rpm.write(gzip.compress(entry(b"./lib/modules/6.12.1-two/config", open(sys.argv[2], "rb").read()) +
+                            entry(b"TRAILER!!!", b"")))
+PYTHON
+expect 0 stasis --json check --for-kernel "$WORK/x.rpm" "pid:$PID"
+check_eq "$(json '(d["kernel"], d["config"])')" "('6.12.1-two', '$WORK/x.rpm: ./lib/modules/6.12.1-two/config')" "the kernel"
+
 echo "== of the configuration only what the target uses"
 exec 7< <(exec "$PYTHON" -c '
 import os, select, socket, time

@@ -21,7 +21,7 @@ manifest=$(sha256sum "$STORE/pid/$T/$stop/manifest.json")
 for i in 1 2; do # a checkpoint is never consumed
     forget_trace
     works stasis restore "pid:$T"
-    check_like "$OUT" "pid:$T restored from '$stop' in [0-9.]+ m?s, pid $T"
+    check_like "$OUT" "pid:$T restored from '$stop', made [0-9]+ s ago, in [0-9.]+ m?s, pid $T"
     check_eq "$(grep -c 'type: RESTORE' "$FAKE_CRIU_TRACE")" 1 "restores"
 done
 check_eq "$(sha256sum "$STORE/pid/$T/$stop/manifest.json")" "$manifest" "the manifest"

@@ -68,11 +68,18 @@ new_container ttys "exec 3<>/dev/console; : >/shared/file; exec 4</shared/file; 
     "lxc.mount.entry = /usr/share usr/share none ro,bind,create=dir 0 0"
 cycle
 
-echo "== all of LXC's"
-stasis stateful-stop --all --runtime lxc >/dev/null
+echo "== all of LXC's: what LXC starts first is stopped last"
+new_container web "$COUNT" "lxc.start.order = 5"
+wait_for 10 "$NAME counts" counts_beyond 3
+expect_exit 0 stasis --json stateful-stop --all --runtime lxc
+check_eq "$("$PYTHON" -c 'import json, sys; print([r["target"] for r in json.load(sys.stdin)])' <<<"$OUT")" \
+    "['lxc:web-$RUN', 'lxc:ttys-$RUN']" "the order"
 check_eq "$(lxc_state)" STOPPED "after the stop of all"
 stasis restore --all --runtime lxc >/dev/null
 check_alive "after the restore of all"
+lxc stop --kill
+NAME=ttys-$RUN
+check_eq "$(lxc_state)" RUNNING "the other one after the restore of all"
 lxc stop --kill
 
 echo "== what can't be restored is refused before the freeze"

@@ -178,7 +178,7 @@ check_eq "$(of_memory sum)" "$sum" "the checksum of its memory"
 podman rm --force --time 0 "$NAME" >/dev/null
 
 echo "== a restart policy does not bring it back behind our back"
-new_container restart --network none --restart always -- sh -c "$COUNT"
+new_container restart --network none --restart always --label org.stasis.order=-10 -- sh -c "$COUNT"
 wait_for 10 "$NAME counts" counts_beyond 3
 expect_exit 0 stasis stateful-stop "$NAME"
 check_eq "$ERR" "" "warnings of the stop"
@@ -190,8 +190,12 @@ check_alive "a container with a restart policy, restored"
 echo "== all of them, as around a reboot"
 running() { podman ps --format '{{.Names}}' | sort; }
 before=$(running)
-expect_exit 0 stasis stateful-stop --all
+expect_exit 0 stasis --json stateful-stop --all
+first=$("$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[0]["target"])' <<<"$OUT")
+check_eq "$first" "podman:restart-$RUN" "the one whose label makes it the first to be stopped"
 check_eq "$(running)" "" "containers that run after all were stopped"
+rm -rf "$PODMAN/run" "$PODMAN/tmp" # what a reboot takes from podman
+mkdir "$PODMAN/tmp"
 expect_exit 0 stasis restore --all
 check_eq "$(running)" "$before" "containers that run after all were restored"
 check_alive "one of all"

@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "lib/proc/memory.h"
+#include "lib/proc/mount.h"
 #include "lib/sys/child.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
@@ -51,6 +52,21 @@ TEST_CASE("a process reads itself") {
     REQUIRE(namespace_inode(::getpid(), "none") == 0);
     REQUIRE_FALSE(read_stat(-1));
     REQUIRE_FALSE(read_stat(0x7ffffffe));
+}
+
+TEST_CASE("the mount on which a path lies") {
+    const TempDir temp;
+    std::filesystem::create_symlink("/srv/data/deep", temp / "link");
+    std::vector<Mount> mounts(4);
+    mounts[0].mount_point = "/";
+    mounts[1].mount_point = "/srv/data";
+    mounts[2].mount_point = "/srv";
+    mounts[3].mount_point = "/srv/data";
+    REQUIRE(&mount_of("/srv/data/file", mounts) == &mounts[3]);  // it covers the other one
+    REQUIRE(&mount_of("/srv/data", mounts) == &mounts[3]);
+    REQUIRE(&mount_of("/srv/database", mounts) == &mounts[2]);
+    REQUIRE(&mount_of("/usr", mounts) == &mounts[0]);
+    REQUIRE(&mount_of(temp / "link/not/there", mounts) == &mounts[3]);
 }
 
 TEST_CASE("a command may hold anything") {
