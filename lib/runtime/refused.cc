@@ -54,6 +54,18 @@ Status status_in_docker(const std::string& container) {
     return Status::absent;
 }
 
+/// LXD and Incus keep a folder for each container, and one of liblxc's sockets for one that runs (5.0.2, commands.c).
+Status status_in_lxd(const std::vector<Path>& folders, const std::string& container) {
+    for (const Path& folder : folders) {
+        std::error_code missing;
+        const Path own = folder / "containers" / container;
+        if (!std::filesystem::exists(std::filesystem::symlink_status(own, missing))) continue;
+        const std::string sockets = sys::read_file_if_exists("/proc/net/unix").value_or("");
+        return sockets.find("@" + own.string() + "/command") != std::string::npos ? Status::running : Status::stopped;
+    }
+    return Status::absent;
+}
+
 Error refuse(const std::string& container, const std::string& why) {
     return {Kind::failed, "the container '" + container + "' " + why + "; nothing was touched"};
 }
@@ -76,6 +88,20 @@ Error refusal_of_docker(const std::string& container) {
 Error refusal_of_containerd(const std::string& container) {
     return refuse(container, "belongs to containerd, which would not know of a restore by stasis")
         .hint("make it again with podman or runc; containerd itself has `ctr container checkpoint`");
+}
+
+Error refusal_of_lxd(const std::string& container) {
+    return refuse(container, "belongs to LXD, which would not know of a restore by stasis")
+        .hint(
+            "LXD itself has `lxc stop --stateful` and `lxc snapshot --stateful` (with migration.stateful=true); stasis "
+            "keeps containers of LXC (lxc-create), with the same images");
+}
+
+Error refusal_of_incus(const std::string& container) {
+    return refuse(container, "belongs to Incus, which would not know of a restore by stasis")
+        .hint(
+            "Incus itself has `incus stop --stateful` and `incus snapshot create --stateful` (with "
+            "migration.stateful=true); stasis keeps containers of LXC (lxc-create), with the same images");
 }
 
 class RefusedAdapter : public Adapter {
@@ -112,11 +138,18 @@ std::vector<std::unique_ptr<Adapter>> make_refused_adapters() {
     const auto status_in_crun = [](const std::string& container) {
         return is_folder(Path("/run/crun") / container) ? Status::running : Status::absent;
     };
+    const auto status_in_deb_or_snap = [](const std::string& container) {
+        return status_in_lxd({"/var/lib/lxd", "/var/snap/lxd/common/lxd"}, container);
+    };
+    const auto status_in_incus = [](const std::string& container) {
+        return status_in_lxd({"/var/lib/incus"}, container);
+    };
     std::vector<std::unique_ptr<Adapter>> adapters;
-    for (Engine& engine :
-         std::vector<Engine>{{"crun", "crun", status_in_crun, refusal_of_crun},
-                             {"docker", "docker", status_in_docker, refusal_of_docker},
-                             {"containerd", "containerd", status_in_containerd, refusal_of_containerd}})
+    for (Engine& engine : std::vector<Engine>{{"crun", "crun", status_in_crun, refusal_of_crun},
+                                              {"docker", "docker", status_in_docker, refusal_of_docker},
+                                              {"containerd", "containerd", status_in_containerd, refusal_of_containerd},
+                                              {"lxd", "lxd", status_in_deb_or_snap, refusal_of_lxd},
+                                              {"incus", "incusd", status_in_incus, refusal_of_incus}})
         adapters.push_back(std::make_unique<RefusedAdapter>(std::move(engine)));
     return adapters;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Containers of LXC: stasis dumps them, LXC restores them, and LXC's commands go on working.
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/bundle.sh"
 . "$(dirname "$0")/lxc.sh"
 
 # Counts in memory, and writes the count to its root file system.
@@ -82,18 +83,40 @@ NAME=ttys-$RUN
 check_eq "$(lxc_state)" RUNNING "the other one after the restore of all"
 lxc stop --kill
 
-echo "== what can't be restored is refused before the freeze"
-new_container getty "exec 3<>/dev/tty1; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64"
+echo "== a getty, a frozen container"
+# shellcheck disable=SC2016
+new_container getty "(exec </dev/tty1 >/dev/tty1; while read -r word; do echo \$word >/read; done) & $COUNT" \
+    "lxc.tty.max = 4" "lxc.pty.max = 64"
 wait_for 10 "$NAME counts" counts_beyond 3
-expect_exit 1 stasis stateful-stop "$NAME"
-[[ $ERR == */dev/tty1* && $ERR == *lxc.tty.max* ]] || fail "no cause or no remedy: $ERR"
-check_alive "after the refusal"
-lxc stop --kill
-new_container frozen "$COUNT"
-wait_for 10 "$NAME counts" counts_beyond 3
+GETTY=$(in_lxc fuser /dev/tty1)
+cycle
+check_eq "$(in_lxc fuser /dev/tty1)" "$GETTY" "who has the terminal open"
 lxc freeze
-expect_exit 1 stasis snapshot "$NAME"
-[[ $ERR == *lxc-unfreeze* ]] || fail "no remedy: $ERR"
+for round in 1 2; do
+    before=$(count)
+    stasis stateful-stop "$NAME" >/dev/null
+    check_eq "$(lxc_state)" STOPPED "after stop $round of a frozen container"
+    stasis restore "$NAME" >/dev/null
+    check_eq "$(lxc_state)" FROZEN "after restore $round of a frozen container"
+    check_eq "$(count)" "$before" "what a frozen container counts ($round)"
+done
 lxc unfreeze
+check_alive "unfrozen"
 lxc stop --kill
 
+echo "== a terminal that nobody would make again is refused before the freeze"
+new_container attached "$COUNT"
+wait_for 10 "$NAME counts" counts_beyond 3
+# A daemon that someone has started from a shell of lxc-attach, whose end of the terminal lxc-attach has.
+in_background "$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' \
+    lxc-attach --lxcpath "$LXC" --name "$NAME" -- sh -c '(busybox setsid sleep 1000 &); exec sleep 1000'
+is_left() { [ "$(pgrep -c -P "$(lxc info --no-humanize --pid)" sleep)" -ge 2 ]; }
+wait_for 10 "what was started in it" is_left
+expect_exit 1 stasis snapshot --drop-exec "$NAME"
+[[ $ERR == *"is on the terminal '/dev/pts/"*outside* ]] || fail "no cause: $ERR"
+check_alive "after the refusal"
+kill_identity "$(process_identity "$BACKGROUND")"
+hung_up() { ! pgrep -f "lxc-attach.*$NAME" && is_left; }
+wait_for 10 "the end of lxc-attach" hung_up
+cycle
+lxc stop --kill

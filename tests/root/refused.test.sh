@@ -14,6 +14,9 @@ among_engines() {
         tasks=/run/containerd/io.containerd.runtime.v2.task
         mkdir -p /run/crun/web1 /run/crun/both "$tasks"/{k8s.io/web2,k8s.io/both,moby/'$ID'} /var/lib/docker/containers/'$ID'
         echo "{\"Name\": \"/web3\"}" >/var/lib/docker/containers/'$ID'/config.v2.json
+        mkdir -p /var/lib/lxd/containers /var/lib/incus/containers/web5
+        # As LXD has it: a link into a storage pool, which may be unmounted.
+        ln -s /var/lib/lxd/storage-pools/elsewhere/containers/web4 /var/lib/lxd/containers/web4
         exec "$@"' bash "$STASIS" --store "$STASIS_STORE" "$@"
 }
 
@@ -33,6 +36,10 @@ refuses web2 containerd "podman or runc"
 refuses containerd:web2 containerd "podman or runc"
 refuses web3 docker "podman or runc"
 refuses "docker:${ID:0:6}" docker "podman or runc"
+refuses web4 LXD "lxc stop --stateful"
+refuses lxd:web4 LXD "lxc snapshot --stateful"
+refuses web5 Incus "incus stop --stateful"
+refuses incus:web5 Incus "incus snapshot create --stateful"
 
 echo "== a name that two engines have"
 expect_exit 2 among_engines snapshot both
