@@ -104,6 +104,7 @@ std::vector<std::string> command_for_one(const Globals& globals, const CLI::App&
                                    "--quiet",
                                    "--store=" + sys::Path(std::filesystem::absolute(globals.store)).string(),
                                    "--runc-root=" + sys::Path(std::filesystem::absolute(globals.runc_root)).string(),
+                                   "--crun-root=" + sys::Path(std::filesystem::absolute(globals.crun_root)).string(),
                                    command.get_name()};
     if (globals.lxc_path)
         words.push_back("--lxc-path=" + sys::Path(std::filesystem::absolute(*globals.lxc_path)).string());

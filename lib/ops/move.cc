@@ -448,7 +448,7 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
         throw Error(Kind::usage, "post-copy leaves no state here that --keep-source could keep");
     const Clock::time_point began = Clock::now();
     const Target target = resolve(context, request.target);
-    target.adapter->require_known(target.container);
+    require_restorable(target);
     Departure departure(context, request, target);
     departure.connect();
     DumpRequest stop;

@@ -55,6 +55,7 @@ class Restore {
   private:
     RestoreReport try_it() {
         target_ = resolve(context_, request_.target);
+        if (const std::optional<Error> refusal = target_.adapter->no_restore(target_.container)) throw *refusal;
         if (request_.lock == nullptr) own_lock_.emplace(context_.store.lock(target_.runtime(), target_.container));
         choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
         if (choice_.manifest.lacks_memory && request_.page_socket < 0)

@@ -40,7 +40,7 @@ class StopAll {
         if (request_.targets.empty()) return running();
         for (const std::string& text : request_.targets) {
             const Target target = resolve(context_, text);
-            target.adapter->require_known(target.container);
+            require_restorable(target);
             const bool again = std::any_of(found.begin(), found.end(),
                                            [&](const Target& other) { return other.text() == target.text(); });
             if (!again) found.push_back(target);

@@ -243,7 +243,8 @@ Description PodmanAdapter::describe(const std::string& container) const {
     const Path bundle = static_folder(known);
     const Json config = read_oci_config(bundle);
     const Path rootfs = config.at("root").at("path").get<std::string>();
-    Description description = describe_oci({bundle, rootfs, init->id, status == Status::paused}, config);
+    Description description =
+        describe_oci({bundle, rootfs, init->id, status == Status::paused}, config, runc_mount_key);
     description.runtime = name();
     description.name = known.at("Name");
     description.order = order_of(known, description.order);
