@@ -58,4 +58,5 @@ expect_exit 0 stasis restore "runc:$ID"
 check_eq "$(<"$DISK/volume/kept")" kept "what was in the volume"
 wait_for 20 "it counts on" counts_beyond "$count"
 rc delete --force "$ID"
+umount "$DISK"
 assert_no_leftovers
