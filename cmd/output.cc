@@ -120,10 +120,10 @@ std::string human_time(long long microseconds) {
 
 std::string human_span(long long microseconds) {
     struct Unit {
-        const char* name;
         long long seconds;
+        const char* name;
     };
-    static constexpr std::array<Unit, 4> kUnits{{{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}}};
+    static constexpr std::array<Unit, 4> kUnits{{{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}}};
     const long long seconds = std::abs(microseconds) / 1'000'000;
     const char* sign = microseconds < 0 && seconds > 0 ? "-" : "";
     const auto* unit =

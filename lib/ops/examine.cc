@@ -1,7 +1,5 @@
 #include "lib/ops/examine.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -13,8 +11,8 @@
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
 #include "lib/ops/host.h"
+#include "lib/ops/lost_mounts.h"
 #include "lib/ops/network_lock.h"
-#include "lib/proc/mount.h"
 
 namespace stasis::ops {
 namespace {
@@ -58,25 +56,6 @@ void find_full_store(std::uint64_t needed, const Path& folder, inspect::Blockers
                      fmt::format("the checkpoint needs about {} MiB, and '{}' has {} MiB left", needed >> 20,
                                  folder.string(), there >> 20),
                      "free some space there, or name another store with --store or --dir"});
-}
-
-/// Who stops a target may be about to reboot. Sockets and devices are made again by who has made them.
-void warn_of_lost_mounts(const runtime::Description& described, bool keep_volumes,
-                         std::vector<inspect::Warning>& warnings) {
-    const std::vector<proc::Mount> mounts = proc::mounts(::getpid());
-    for (const runtime::BindMount& mount : described.volumes) {
-        const bool folder = std::filesystem::is_directory(mount.source);
-        if ((folder && keep_volumes) || (!folder && !std::filesystem::is_regular_file(mount.source))) continue;
-        const proc::Mount& below = proc::mount_of(mount.source, mounts);
-        if (below.type != "tmpfs" && below.type != "ramfs") continue;
-        warnings.push_back(
-            {"in-memory",
-             fmt::format("'{}', mounted at '{}', lies in the host's memory (the {} at '{}'): a reboot takes "
-                         "it away, and the restore needs it; {}",
-                         mount.source.string(), mount.destination, below.type, below.mount_point,
-                         folder ? "have the host make it again before that, or keep it by --with-volumes"
-                                : "have the host make it again before that")});
-    }
 }
 
 void find_store_inside(const runtime::Description& described, const Path& folder, inspect::Blockers& found) {

@@ -138,8 +138,13 @@ sys::WaitStatus wait_for_restore(sys::Child& child, pid_t root, sys::Interrupts&
     for (int interrupted = 0; ::poll(&ended, 1, kBetweenLooksMs) == 0;) {
         if (interrupts.pending()) ++interrupted;
         const std::vector<proc::Stat> tasks = proc::tree_of(root, proc::all_processes());
+        // Its children that try out the kernel end by signals at each start (4.2.1, criu/kerndat.c).
+        const auto is_child_of_criu = [&](const proc::Stat& task) {
+            return std::any_of(tasks.begin(), tasks.end(),
+                               [&](const proc::Stat& other) { return other.id.pid == task.parent && is_criu(other); });
+        };
         const bool died = std::any_of(tasks.begin(), tasks.end(), [&](const proc::Stat& task) {
-            return is_criu(task) && proc::ended_by_signal(task.id.pid);
+            return is_criu(task) && !is_child_of_criu(task) && proc::ended_by_signal(task.id.pid);
         });
         if (!died && interrupted <= kLooksAfterInterrupt) continue;
         for (const proc::Stat& task : tasks)

@@ -33,7 +33,7 @@ check_like "$(ls "$STORE/pid/$T/$stop/logs")" $'dump.log\nlast-restore.json\n(re
 works stasis verify
 works stasis --json restore "pid:$T" snap
 check_eq "$(json '[sorted(d), d["target"], d["checkpoint"], d["path"], d["pid"]]')" \
-    "[['checkpoint', 'lazy', 'path', 'pid', 'recreated_network', 'running_us', 'target', 'total_us', 'warnings'], 'pid:$T', 'snap', '$STORE/pid/$T/snap', $T]" "restore --json"
+    "[['away_us', 'checkpoint', 'lazy', 'path', 'pid', 'recreated_network', 'running_us', 'target', 'total_us', 'warnings'], 'pid:$T', 'snap', '$STORE/pid/$T/snap', $T]" "restore --json"
 cp -a "$STORE/pid/$T/snap" "$WORK/moved"
 works stasis restore "pid:$T" --dir "$WORK/moved"
 

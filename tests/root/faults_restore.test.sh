@@ -66,7 +66,22 @@ for at in start:asked end:asked; do
 done
 for at in setup-namespaces:asked post-restore:asked; do restore_fault "stasis runc criu" "$at"; done
 HALF_MADE=yes restore_fault "stasis runc criu" pre-resume:asked
-expect_exit 0 stasis restore "$TARGET"
+
+echo "== a CRIU that takes long over what it tries out of the kernel: children of its own end by signals"
+mkdir "$WORK/slow"
+cat >"$WORK/slow/criu" <<PYTHON
+#!/usr/bin/python3 -IS
+import os, signal, sys, time
+if open(f"/proc/{os.getppid()}/comm").read() == "runc\n":
+    if os.fork() == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(2)  # longer than from one look at it to the next
+    os.wait()
+os.execv("$FAULT_CRIU", ["$FAULT_CRIU"] + sys.argv[1:])
+PYTHON
+chmod +x "$WORK/slow/criu"
+STASIS_CRIU=$WORK/slow/criu expect_exit 0 stasis restore "$TARGET"
+assert_runs "$AT_STOP"
 rc delete --force "$ID"
 
 tree_target

@@ -56,17 +56,19 @@ TEST_CASE("a process reads itself") {
 
 TEST_CASE("the mount on which a path lies") {
     const TempDir temp;
-    std::filesystem::create_symlink("/srv/data/deep", temp / "link");
-    std::vector<Mount> mounts(4);
+    std::filesystem::create_directory(temp / "disk");
+    std::filesystem::create_symlink(temp / "disk", temp / "link");
+    std::vector<Mount> mounts(5);
     mounts[0].mount_point = "/";
     mounts[1].mount_point = "/srv/data";
     mounts[2].mount_point = "/srv";
     mounts[3].mount_point = "/srv/data";
+    mounts[4].mount_point = std::filesystem::canonical(temp / "disk");
     REQUIRE(&mount_of("/srv/data/file", mounts) == &mounts[3]);  // it covers the other one
     REQUIRE(&mount_of("/srv/data", mounts) == &mounts[3]);
     REQUIRE(&mount_of("/srv/database", mounts) == &mounts[2]);
     REQUIRE(&mount_of("/usr", mounts) == &mounts[0]);
-    REQUIRE(&mount_of(temp / "link/not/there", mounts) == &mounts[3]);
+    REQUIRE(&mount_of(temp / "link/not/there", mounts) == &mounts[4]);
 }
 
 TEST_CASE("a command may hold anything") {
