@@ -75,14 +75,21 @@ std::vector<ExpectedMount> needed_mounts(const store::Manifest& manifest) {
     return needed;
 }
 
+/// Without it the files at `path` would not be there.
+const proc::Mount& needed_for(const Path& path, const std::vector<proc::Mount>& mounts) {
+    const proc::Mount* mount = &proc::mount_of(path, mounts);
+    while (const proc::Mount* below = proc::repeated_by(*mount, mounts)) mount = below;
+    return *mount;
+}
+
 }  // namespace
 
 std::vector<std::string> mount_points_below(const store::Manifest& manifest) {
     const std::vector<proc::Mount> mounts = proc::mounts(::getpid());
     std::set<std::string> found;
-    if (!manifest.rootfs.source.empty()) found.insert(proc::mount_of(manifest.rootfs.source, mounts).mount_point);
+    if (!manifest.rootfs.source.empty()) found.insert(needed_for(manifest.rootfs.source, mounts).mount_point);
     for (const ExpectedMount& mount : manifest.expected.mounts)
-        found.insert(proc::mount_of(mount.source, mounts).mount_point);
+        found.insert(needed_for(mount.source, mounts).mount_point);
     found.erase("/");
     return {found.begin(), found.end()};
 }

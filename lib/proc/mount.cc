@@ -1,5 +1,7 @@
 #include "lib/proc/mount.h"
 
+#include <algorithm>
+
 #include "lib/base/error.h"
 
 namespace stasis::proc {
@@ -21,6 +23,14 @@ const Mount& mount_of(const sys::Path& path, const std::vector<Mount>& mounts) {
             found = &mount;
     if (found == nullptr) throw Error(Kind::failed, "'" + place + "' lies on no mount");
     return *found;
+}
+
+const Mount* repeated_by(const Mount& mount, const std::vector<Mount>& mounts) {
+    const auto below =
+        std::find_if(mounts.begin(), mounts.end(), [&](const Mount& other) { return other.id == mount.parent_id; });
+    if (below == mounts.end() || below->device != mount.device) return nullptr;
+    const sys::Path same = sys::Path(below->root) / sys::Path(mount.mount_point).lexically_relative(below->mount_point);
+    return same == mount.root ? &*below : nullptr;
 }
 
 }  // namespace stasis::proc

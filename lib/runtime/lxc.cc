@@ -169,10 +169,15 @@ void LxcAdapter::refuse_unsupported(const std::string& container) const {
             refuse(fmt::format("was started by user {}, and LXC restores root's alone", user),
                    "run it as root; with lxc.idmap its processes are as unprivileged");
     std::istringstream types(setting(container, "lxc.net"));
-    for (std::string type; types >> type;)
+    for (std::string type; types >> type;) {
+        // CRIU's restore of a veth fails there with EOPNOTSUPP (4.2.1, Linux 6.18).
+        if (type == "veth" && !setting(container, "lxc.idmap").empty())
+            refuse("is unprivileged (lxc.idmap) and has a veth, which CRIU can't make again in its user namespace",
+                   "run it without lxc.idmap, or with lxc.net.0.type = empty");
         if (type != "empty" && type != "veth")
             refuse("has a network of the type '" + type + "', which stasis does not restore with LXC",
                    "give it lxc.net.0.type = veth, or empty");
+    }
 }
 
 std::vector<BindMount> LxcAdapter::bind_mounts(const std::string& container) const {

@@ -19,7 +19,8 @@ before=$(counter_in "$THERE")
 expect_exit 0 move_back
 goes_on "$STATUS" "$before"
 container_runs "$ID" || fail "crun here does not say that $ID runs"
-nothing_there
+! rc_b list -q | grep -qx "$ID" || fail "crun there still has $ID"
+no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
 rc delete --force "$ID"
 
 echo "== 64 MiB that are written to all the time, which follow lazily"

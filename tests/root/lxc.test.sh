@@ -88,9 +88,12 @@ echo "== a getty, a frozen container"
 new_container getty "(exec </dev/tty1 >/dev/tty1; while read -r word; do echo \$word >/read; done) & $COUNT" \
     "lxc.tty.max = 4" "lxc.pty.max = 64"
 wait_for 10 "$NAME counts" counts_beyond 3
-GETTY=$(in_lxc fuser /dev/tty1)
+# shellcheck disable=SC2016
+has_terminal() { in_lxc sh -c 'for open in /proc/[0-9]*/fd/*; do [ "$(readlink "$open")" != /dev/tty1 ] || echo "$open"; done'; }
+GETTY=$(has_terminal)
+[ -n "$GETTY" ] || fail "nobody has the terminal open"
 cycle
-check_eq "$(in_lxc fuser /dev/tty1)" "$GETTY" "who has the terminal open"
+check_eq "$(has_terminal)" "$GETTY" "who has the terminal open"
 lxc freeze
 for round in 1 2; do
     before=$(count)
@@ -102,6 +105,25 @@ for round in 1 2; do
 done
 lxc unfreeze
 check_alive "unfrozen"
+lxc stop --kill
+
+echo "== unprivileged: without a network it comes back, a veth is refused before the freeze"
+FIRST=1000000 # the host's user who is root in it
+IDMAP=("lxc.idmap = u 0 $FIRST 65536" "lxc.idmap = g 0 $FIRST 65536")
+make_container idmap "$COUNT" "${IDMAP[@]}"
+chown -R "$FIRST:$FIRST" "$ROOTFS"
+lxc start --daemon --logfile "$WORK/$NAME.log" </dev/null >/dev/null 2>&1
+check_eq "$(stat -c %u "/proc/$(lxc info --no-humanize --pid)")" "$FIRST" "who runs its init"
+cycle
+lxc stop --kill
+NETWORK=("lxc.net.0.type = veth")
+make_container idmap-veth "$COUNT" "${IDMAP[@]}"
+NETWORK=("lxc.net.0.type = empty")
+chown -R "$FIRST:$FIRST" "$ROOTFS"
+lxc start --daemon --logfile "$WORK/$NAME.log" </dev/null >/dev/null 2>&1
+expect_exit 1 stasis stateful-stop "$NAME"
+[[ $ERR == *"can't make again in its user namespace"*"lxc.net.0.type = empty"* ]] || fail "no cause or no remedy: $ERR"
+check_alive "after the refusal"
 lxc stop --kill
 
 echo "== a terminal that nobody would make again is refused before the freeze"

@@ -71,6 +71,25 @@ TEST_CASE("the mount on which a path lies") {
     REQUIRE(&mount_of(temp / "link/not/there", mounts) == &mounts[4]);
 }
 
+TEST_CASE("a folder that is bound onto itself is there without that") {
+    const auto mount = [](int id, int parent, const char* device, const char* root, const char* place) {
+        Mount made;
+        made.id = id;
+        made.parent_id = parent;
+        made.device = device;
+        made.root = root;
+        made.mount_point = place;
+        return made;
+    };
+    const std::vector<Mount> mounts{mount(1, 0, "8:1", "/", "/"), mount(2, 1, "8:2", "/@var", "/var"),
+                                    mount(3, 2, "8:2", "/@var/lib/a", "/var/lib/a"),
+                                    mount(4, 2, "8:2", "/@var/lib/a", "/var/lib/b")};
+    REQUIRE(repeated_by(mounts[2], mounts) == &mounts[1]);
+    REQUIRE(repeated_by(mounts[3], mounts) == nullptr);
+    REQUIRE(repeated_by(mounts[1], mounts) == nullptr);
+    REQUIRE(repeated_by(mounts[0], mounts) == nullptr);
+}
+
 TEST_CASE("a command may hold anything") {
     std::array<char, 16> before{};
     REQUIRE(::prctl(PR_GET_NAME, before.data()) == 0);
