@@ -89,11 +89,12 @@ new_container getty "(exec </dev/tty1 >/dev/tty1; while read -r word; do echo \$
     "lxc.tty.max = 4" "lxc.pty.max = 64"
 wait_for 10 "$NAME counts" counts_beyond 3
 # shellcheck disable=SC2016
-has_terminal() { in_lxc sh -c 'for open in /proc/[0-9]*/fd/*; do [ "$(readlink "$open")" != /dev/tty1 ] || echo "$open"; done'; }
-GETTY=$(has_terminal)
+GETTY=$(in_lxc sh -c 'for open in /proc/[0-9]*/fd/0; do [ "$(readlink "$open")" != /dev/tty1 ] || echo "$open"; done')
 [ -n "$GETTY" ] || fail "nobody has the terminal open"
+file_of() { in_lxc busybox stat -L -c %d:%i "$1"; }
+check_eq "$(file_of "$GETTY")" "$(file_of /dev/tty1)" "what the getty has open"
 cycle
-check_eq "$(has_terminal)" "$GETTY" "who has the terminal open"
+check_eq "$(file_of "$GETTY")" "$(file_of /dev/tty1)" "what the getty has open after all that"
 lxc freeze
 for round in 1 2; do
     before=$(count)
