@@ -36,9 +36,6 @@ lab_bundles() {
     bundle_args "$BUNDLE" /bin/counter /data/status
     bundle_set "$BUNDLE" 'c["mounts"].append({"type": "bind", "source": "/lab/volume", "destination": "/data",
                           "options": ["rbind", "rw"]})'
-    lab_bundle timers
-    bundle_add_target "$BUNDLE" timers
-    bundle_args "$BUNDLE" /bin/timers /status 45
     lab_bundle writer
     bundle_add_target "$BUNDLE" writer
     bundle_args "$BUNDLE" /bin/writer /status 128 2
@@ -49,16 +46,13 @@ lab_bundles() {
         "$(command -v redis-server) /etc/redis.conf & exec client redis 127.0.0.1 6379 /status"
 }
 
-# What the guest gets besides Debian's packages: stasis and its units, the libraries that it loads, CRIU, the containers,
-# and the kernels' configurations.
+# What the guest gets besides Debian's packages: stasis and its units, the libraries that it loads, CRIU, and the
+# containers.
 make_payload() {
-    local root=$WORK/payload units=$WORK/payload/usr/local/lib/systemd/system file prefix kernel
+    local root=$WORK/payload units=$WORK/payload/usr/local/lib/systemd/system file prefix
     mkdir -p "$root/lab/volume"
     install -D -t "$root/usr/local/sbin" "$STASIS"
     install -D -m 644 -t "$units" "$LAB_DIR"/../../dist/stasis-*.{service,timer} "$LAB_DIR/guest/lab.service"
-    for kernel in old new; do
-        install -D -m 644 "$LAB_CACHE/made/$kernel/config" "$root/boot/config-$(kernel_release "$kernel")"
-    done
     # The C library stays the guest's own, which is of the same release.
     for file in $(ldd "$STASIS" | grep -oE '/[^ :]+ \(0x' | cut -d' ' -f1 | grep -vE '/(libc|libm|ld-linux.*)\.so'); do
         install -D -t "$root/usr/local/lib" "$file"
@@ -74,7 +68,7 @@ make_payload() {
     chmod 755 "$root/lab"/{init,step,network}
     mkdir "$units/multi-user.target.wants"
     ln -s ../lab.service "$units/multi-user.target.wants/"
-    tar -C "$root" -cf "$WORK/payload.tar" boot usr "${prefix#/}" lab
+    tar -C "$root" -cf "$WORK/payload.tar" usr "${prefix#/}" lab
     rm -rf "$root"
 }
 
