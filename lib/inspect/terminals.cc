@@ -56,7 +56,7 @@ void find_in_terminals(const Scene& scene, Blockers& found) {
     std::set<std::string> named;
     for (const Task& task : scene.tasks)
         for (const proc::Descriptor& descriptor : task.descriptors) {
-            // One whose other end has gone comes back as such (CRIU 4.2.1).
+            // One whose other end has gone comes back as such, where its mount is the target's as well (CRIU 4.2.1).
             if (descriptor.target.ends_with(" (deleted)")) continue;
             const std::optional<unsigned> number = slave_number(descriptor.special);
             if (!number || masters.contains(*number) || made_again.contains(name_of(descriptor))) continue;

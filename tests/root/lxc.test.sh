@@ -139,7 +139,4 @@ expect_exit 1 stasis snapshot --drop-exec "$NAME"
 [[ $ERR == *"is on the terminal '/dev/pts/"*outside* ]] || fail "no cause: $ERR"
 check_alive "after the refusal"
 kill_identity "$(process_identity "$BACKGROUND")"
-hung_up() { ! pgrep -f "lxc-attach.*$NAME" && is_left; }
-wait_for 10 "the end of lxc-attach" hung_up
-cycle
 lxc stop --kill
