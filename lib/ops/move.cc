@@ -17,6 +17,7 @@
 #include "lib/move/tree.h"
 #include "lib/ops/announce.h"
 #include "lib/ops/dump.h"
+#include "lib/ops/file_capture.h"
 #include "lib/ops/live_tasks.h"
 #include "lib/ops/move_end.h"
 #include "lib/ops/page_lender.h"
@@ -35,6 +36,13 @@ constexpr auto kCleanUpTime = std::chrono::seconds(15);
 
 /// Where copies of the memory lie until the images have links to them; the target knows them by this name.
 constexpr const char* kAhead = "ahead";
+
+/// Folders of its own are kept here for a way back; the other host has them in their places already.
+store::Manifest without_folders(store::Manifest manifest) {
+    manifest.volumes.clear();
+    std::erase_if(manifest.files, [](const auto& file) { return file.first.starts_with("volumes/"); });
+    return manifest;
+}
 
 /// The source's part of one move, as the dump's escort.
 class Departure : public Escort {
@@ -67,7 +75,7 @@ class Departure : public Escort {
         network_ = found.described.lasting_network;
         find_places(found.described);
         context_.progress.step("copying its files to " + request_.to.host);
-        copy_began_ = fs::Before::look(found.described.rootfs).time;
+        copy_began_ = fs::Before::look(own_files(found.described)).time;
         for (std::uint32_t i = 0; i < places_.size(); ++i)
             move::send_tree(channel(), {places_[i].source, i, true, {}}, context_.interrupts);
     }
@@ -107,7 +115,7 @@ class Departure : public Escort {
     void sealed(const store::Manifest& manifest) override {
         context_.progress.step("restoring it on " + request_.to.host);
         Frame frame;
-        frame.mutable_prepare()->set_manifest(store::to_text(manifest));
+        frame.mutable_prepare()->set_manifest(store::to_text(without_folders(manifest)));
         channel().send(frame, context_.interrupts);
         if (lender_)
             lend_memory();
@@ -189,8 +197,8 @@ class Departure : public Escort {
     /// What is sent: its root file system, and its volumes.
     void find_places(const runtime::Description& described) {
         if (request_.files.shared) return;
-        places_.push_back({described.rootfs, "/"});
-        for (const runtime::BindMount& volume : request_.files.volumes_of(described)) places_.push_back(volume);
+        places_.push_back({own_files(described), "/"});
+        for (const runtime::BindMount& volume : request_.files.folders_of(described)) places_.push_back(volume);
     }
 
     /// What may differ there although it looks the same: `written` is relative to the container's root.
