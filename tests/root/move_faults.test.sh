@@ -35,26 +35,9 @@ nothing_moves() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft|ssh')" ]; 
 
 # fault HOST WHAT NAME=VALUE...: a move with a fault in CRIU's work on `here` or `there`; its exit code is in $CODE.
 fault() {
-    local try
-    FAULTS=$((FAULTS + 1))
-    # Seen once on a busy machine: a CRIU that ends before it was asked for anything, whereupon nothing has moved.
-    for try in 1 2 3; do
-        move_with_fault "$@"
-        [ ! -e "$FAULT_LOG" ] && [ "$CODE" = 1 ] || break
-        echo "fault $FAULTS: CRIU never began, try $try: $ERR $(cat "$FAULT_LOG.trace" 2>/dev/null)"
-        stayed 1
-    done
-    grep -sqx fired "$FAULT_LOG" || fail "nothing happened: $2 on $1
-$(cat "$FAULT_LOG")
---- stderr
-$ERR"
-    echo "fault $FAULTS: $2 on $1: exit code $CODE"
-}
-
-move_with_fault() {
-    local host=$1 settings=() to=("${TO[@]}")
+    local host=$1 what=$2 settings=() to=("${TO[@]}")
     shift 2
-    BEFORE=$(counter_in "$STATUS") CODE=0
+    FAULTS=$((FAULTS + 1)) BEFORE=$(counter_in "$STATUS") CODE=0
     rm -f "$FAULT_LOG"*
     settings=("STASIS_CRIU=$FAULT_FOLDER/criu" "FAULT_CRIU=$FAULT_CRIU" "FAULT_LOG=$FAULT_LOG" "$@")
     if [ "$host" = there ]; then
@@ -64,7 +47,12 @@ move_with_fault() {
     env "${settings[@]}" "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" move-to-host "$TARGET" "$HOST" \
         "${to[@]}" >"$WORK/out" 2>"$WORK/err" </dev/null || CODE=$?
     ERR=$(<"$WORK/err")
+    grep -sqx fired "$FAULT_LOG" || fail "nothing happened: $what on $host
+$(tail -n +1 "$FAULT_LOG"* 2>/dev/null)
+--- stderr
+$ERR"
     wait_for 30 "the end of what the struck move started" nothing_moves
+    echo "fault $FAULTS: $what on $host: exit code $CODE"
 }
 
 # The container never left: it runs on here, and there is nothing of it there.
