@@ -45,7 +45,10 @@ std::vector<std::string> to_row(const ops::TargetResult& result, const std::stri
     const bool has_document = result.document.is_object();
     if (stop) row.push_back(time_of(result, "freeze_us"));
     row.push_back(time_of(result, "total_us"));
-    if (stop) row.push_back(has_document ? human_bytes(result.document.value("bytes_written", 0ULL)) : "-");
+    if (stop)
+        row.push_back(has_document ? human_bytes(result.document.value("bytes_written", 0ULL)) : "-");
+    else
+        row.push_back(has_document ? human_span(result.document.value("away_us", 0LL)) : "-");
     row.push_back(has_document   ? result.document.value("checkpoint", "")
                   : result.error ? result.error->message()
                                  : result.reason);
@@ -78,6 +81,9 @@ void add_all_options(CLI::App& command, ops::AllRequest& request, bool& all) {
     CLI::Option* exclude = command.add_option("--exclude", request.excluded, "Not this one (can be repeated)")
                                ->type_name("TARGET")
                                ->allow_extra_args(false);
+    CLI::Option* only = command.add_option("--only", request.only, "This one, and others that are named so")
+                            ->type_name("TARGET")
+                            ->allow_extra_args(false);
     CLI::Option* order = command
                              .add_option("--order", request.order_file,
                                          fmt::format("The order, one target a line: stopped from top to bottom, "
@@ -89,7 +95,7 @@ void add_all_options(CLI::App& command, ops::AllRequest& request, bool& all) {
         command.add_option("--jobs", request.jobs, "So many at once (default: by processors and memory)")
             ->check(CLI::Range(1, 1000));
     flag->group(kGroup);
-    for (CLI::Option* option : {runtime, exclude, order, jobs}) option->needs(flag)->group(kGroup);
+    for (CLI::Option* option : {runtime, exclude, only, order, jobs}) option->needs(flag)->group(kGroup);
 }
 
 std::vector<std::string> command_for_one(const Globals& globals, const CLI::App& command) {
@@ -98,6 +104,7 @@ std::vector<std::string> command_for_one(const Globals& globals, const CLI::App&
                                    "--quiet",
                                    "--store=" + sys::Path(std::filesystem::absolute(globals.store)).string(),
                                    "--runc-root=" + sys::Path(std::filesystem::absolute(globals.runc_root)).string(),
+                                   "--crun-root=" + sys::Path(std::filesystem::absolute(globals.crun_root)).string(),
                                    command.get_name()};
     if (globals.lxc_path)
         words.push_back("--lxc-path=" + sys::Path(std::filesystem::absolute(*globals.lxc_path)).string());
@@ -144,7 +151,7 @@ void report_all(Session& session, const Globals& globals, const std::vector<ops:
     } else if (!results.empty()) {
         std::vector<std::vector<std::string>> rows{
             stop ? std::vector<std::string>{"TARGET", "RESULT", "FROZEN", "IN ALL", "WRITTEN", "CHECKPOINT, OR WHY NOT"}
-                 : std::vector<std::string>{"TARGET", "RESULT", "IN ALL", "CHECKPOINT, OR WHY NOT"}};
+                 : std::vector<std::string>{"TARGET", "RESULT", "IN ALL", "AWAY FOR", "CHECKPOINT, OR WHY NOT"}};
         for (const ops::TargetResult& result : results) rows.push_back(to_row(result, what, stop));
         print_table(rows);
     }

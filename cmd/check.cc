@@ -157,6 +157,7 @@ int check_target(const Globals& globals, CheckOptions& options) {
     Session session(globals);
     const bool moves = !options.to.host.empty();
     options.wishes.keeps_running = !options.stop && !moves;
+    options.wishes.leaves_host = moves;
     const ops::TargetCheck check = ops::check_target(session.context(), options.target, options.wishes);
     std::optional<ops::HostCheck> there;
     if (moves) there = ops::check_other_host(session.context(), options.target, check.found, options.to, options.files);

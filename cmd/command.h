@@ -20,6 +20,7 @@ struct Globals {
     bool json = false;
     bool verbose = false;
     bool quiet = false;
+    std::string crun_root = "/run/crun";
 };
 
 /// What main runs once the command line is read: returns the exit code.
@@ -57,10 +58,11 @@ void add_rsync_transport(CLI::App& parent, const Globals& globals, Run& run);
 void add_selftest_target(CLI::App& parent, const Globals& globals, Run& run);
 /// See lib/runtime/runc_network.h.
 void add_prepare_network(CLI::App& parent, const Globals& globals, Run& run);
+/// See lib/runtime/private_mount.h.
+void add_run_with_mount(CLI::App& parent, const Globals& globals, Run& run);
 /// See lib/runtime/podman.h.
 void add_run_conmon(CLI::App& parent, const Globals& globals, Run& run);
 void add_in_new_pids(CLI::App& parent, const Globals& globals, Run& run);
-void add_run_with_config(CLI::App& parent, const Globals& globals, Run& run);
 
 /// The part of an operation's surroundings that outlives it.
 class Session {

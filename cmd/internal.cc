@@ -13,6 +13,7 @@
 #include "lib/pages/lazy.h"
 #include "lib/proc/pid_namespace.h"
 #include "lib/runtime/podman.h"
+#include "lib/runtime/private_mount.h"
 #include "lib/runtime/runc_network.h"
 
 namespace stasis {
@@ -24,9 +25,9 @@ CLI::App& add_hidden(CLI::App& parent, const std::string& name) {
     return command;
 }
 
-struct RunWithConfigOptions {
-    std::string config;
-    std::string original;
+struct RunWithMountOptions {
+    std::string source;
+    std::string target;
     std::vector<std::string> command;
 };
 
@@ -116,14 +117,14 @@ void add_in_new_pids(CLI::App& parent, const Globals&, Run& run) {
     });
 }
 
-void add_run_with_config(CLI::App& parent, const Globals&, Run& run) {
-    const auto options = std::make_shared<RunWithConfigOptions>();
-    CLI::App& command = add_hidden(parent, "run-with-config");
-    command.add_option("CONFIG", options->config)->required();
-    command.add_option("ORIGINAL", options->original)->required();
+void add_run_with_mount(CLI::App& parent, const Globals&, Run& run) {
+    const auto options = std::make_shared<RunWithMountOptions>();
+    CLI::App& command = add_hidden(parent, "run-with-mount");
+    command.add_option("SOURCE", options->source)->required();
+    command.add_option("TARGET", options->target)->required();
     command.add_option("COMMAND", options->command)->required();
     command.callback([&run, options] {
-        run = [options]() -> int { runtime::run_with_config(options->config, options->original, options->command); };
+        run = [options]() -> int { runtime::run_with_mount(options->source, options->target, options->command); };
     });
 }
 

@@ -39,7 +39,7 @@ constexpr std::array<Command, 23> kCommands{{
     {"selftest-target", add_selftest_target},
     {"prepare-network", add_prepare_network},
     {"in-new-pids", add_in_new_pids},
-    {"run-with-config", add_run_with_config},
+    {"run-with-mount", add_run_with_mount},
     {"run-conmon", add_run_conmon},
 }};
 
@@ -52,6 +52,10 @@ void add_globals(CLI::App& app, Globals& globals) {
         ->type_name("DIR")
         ->check(not_empty);
     app.add_option("--runc-root", globals.runc_root, "runc's state folder (`runc --root`)")
+        ->capture_default_str()
+        ->type_name("DIR")
+        ->check(not_empty);
+    app.add_option("--crun-root", globals.crun_root, "crun's state folder (`crun --root`)")
         ->capture_default_str()
         ->type_name("DIR")
         ->check(not_empty);

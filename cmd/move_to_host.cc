@@ -20,6 +20,12 @@ Json to_json(const std::vector<ops::MemoryAhead::Round>& rounds) {
     return result;
 }
 
+Json to_json(const std::vector<ops::Phases::Phase>& phases) {
+    Json result = Json::array();
+    for (const ops::Phases::Phase& phase : phases) result.push_back({{"name", phase.name}, {"us", phase.took_us}});
+    return result;
+}
+
 Json to_json(const ops::MoveReport& report) {
     return {{"target", report.target},
             {"host", report.host},
@@ -30,10 +36,18 @@ Json to_json(const ops::MoveReport& report) {
             {"loaded_us", report.loaded_us ? Json(*report.loaded_us) : Json()},
             {"total_us", report.total_us},
             {"rounds", to_json(report.rounds)},
+            {"phases", to_json(report.phases)},
             {"bytes_sent", report.bytes_sent},
             {"bytes_sent_frozen", report.bytes_sent_frozen},
             {"options", stasis::to_json(report.options)},
             {"warnings", report.warnings}};
+}
+
+std::string in_phases(const std::vector<ops::Phases::Phase>& phases) {
+    std::string text;
+    for (const ops::Phases::Phase& phase : phases)
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", phase.name, human_time(phase.took_us));
+    return text;
 }
 
 int run_move(const Globals& globals, const ops::MoveRequest& request) {
@@ -43,10 +57,11 @@ int run_move(const Globals& globals, const ops::MoveRequest& request) {
         print_json(to_json(report));
     else
         print_text(fmt::format(
-            "{} moved to {}: down for {}{}, {} in all, {} sent, pid {} there\n", report.target, report.host,
-            human_time(report.downtime_us),
+            "{} moved to {}: down for {}{}, {} in all, {} sent, {} of it while it was down, pid {} there\n{}\n",
+            report.target, report.host, human_time(report.downtime_us),
             report.lazy && report.loaded_us ? ", all its memory in after " + human_time(*report.loaded_us) : "",
-            human_time(report.total_us), human_bytes(report.bytes_sent), report.pid));
+            human_time(report.total_us), human_bytes(report.bytes_sent), human_bytes(report.bytes_sent_frozen),
+            report.pid, in_phases(report.phases)));
     return kOk;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -115,6 +116,23 @@ std::string human_bytes(unsigned long long bytes) {
 std::string human_time(long long microseconds) {
     if (microseconds < 1'000'000) return fmt::format("{:.1f} ms", static_cast<double>(microseconds) / 1e3);
     return fmt::format("{:.3f} s", static_cast<double>(microseconds) / 1e6);
+}
+
+std::string human_span(long long microseconds) {
+    struct Unit {
+        long long seconds;
+        const char* name;
+    };
+    static constexpr std::array<Unit, 4> kUnits{{{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}}};
+    const long long seconds = std::abs(microseconds) / 1'000'000;
+    const char* sign = microseconds < 0 && seconds > 0 ? "-" : "";
+    const auto* unit =
+        std::find_if(kUnits.begin(), kUnits.end() - 1, [&](const Unit& one) { return seconds >= one.seconds; });
+    std::string text = fmt::format("{}{} {}", sign, seconds / unit->seconds, unit->name);
+    if (unit->seconds == 1) return text;
+    const long long rest = seconds % unit->seconds;
+    ++unit;
+    return text + fmt::format(" {} {}", rest / unit->seconds, unit->name);
 }
 
 }  // namespace stasis

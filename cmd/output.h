@@ -32,5 +32,7 @@ void print_error(const Error& error, bool json);
 std::string human_bytes(unsigned long long bytes);
 /// 1234567 µs as "1.235 s", 12345 as "12.3 ms".
 std::string human_time(long long microseconds);
+/// Microseconds in the two largest units that matter: "12 s", "4 min 3 s", "2 h 5 min", "3 d 4 h".
+std::string human_span(long long microseconds);
 
 }  // namespace stasis

@@ -28,10 +28,11 @@ int restore_one(const Globals& globals, const ops::RestoreRequest& request) {
                     {"lazy", report.lazy},
                     {"running_us", report.running_us},
                     {"total_us", report.total_us},
+                    {"away_us", report.away_us},
                     {"warnings", report.warnings}});
     else
-        print_text(fmt::format("{} restored from '{}' in {}{}, pid {}\n", report.target, report.checkpoint,
-                               human_time(report.total_us),
+        print_text(fmt::format("{} restored from '{}', made {} ago, in {}{}, pid {}\n", report.target,
+                               report.checkpoint, human_span(report.away_us), human_time(report.total_us),
                                report.lazy ? ", running after " + human_time(report.running_us) : "", report.pid));
     return kOk;
 }

@@ -11,7 +11,8 @@ Deadline deadline_of(const Globals& globals) {
 }
 
 runtime::Settings settings_of(const Globals& globals) {
-    runtime::Settings settings{std::filesystem::absolute(globals.runc_root), {}};
+    runtime::Settings settings{
+        std::filesystem::absolute(globals.runc_root), {}, std::filesystem::absolute(globals.crun_root)};
     if (globals.lxc_path) settings.lxc_path = std::filesystem::absolute(*globals.lxc_path);
     return settings;
 }

@@ -34,6 +34,7 @@ int stop_several(const Globals& globals, StatefulStopOptions& options, const CLI
     options.all.command = command_for_one(globals, command);
     if (options.is_all) options.all.command.emplace_back("--restored-with-all");
     options.all.error_of = error_of;
+    if (!options.request.buffer) options.all.memory_option = "--buffer";
     report_all(session, globals, ops::stop_all(session.context(), options.all), "stopped");
     return kOk;
 }

@@ -50,6 +50,8 @@ struct ExpectedListener {
 struct Expectations {
     std::vector<ExpectedFile> files;
     std::vector<ExpectedMount> mounts;
+    std::vector<std::string>
+        mount_points;                    ///< of the host's, but for "/", on which its root file system and mounts lie
     std::vector<pid_t> pids;             ///< of tasks, threads, groups and sessions; empty where any will do
     std::vector<std::string> addresses;  ///< that its TCP connections have on this side
     std::vector<ExpectedListener> listeners;

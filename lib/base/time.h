@@ -21,6 +21,12 @@ inline long long microseconds_between(Clock::time_point from, Clock::time_point 
 /// The wall clock in UTC as `2026-11-22T13:45:00.123Z`, for manifests and people: checkpoints are sorted by it.
 std::string utc_now();
 
+/// The wall clock as the time since 1970.
+Microseconds wall_clock();
+
+/// What utc_now() wrote, as the time since 1970; nothing where a text is no such time.
+std::optional<Microseconds> parse_utc(const std::string& text);
+
 /// The wall clock in UTC as `20261122T134500Z`, for names of checkpoints and logs.
 std::string utc_stamp();
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -12,6 +14,7 @@
 
 #include "lib/base/error.h"
 #include "lib/inspect/blockers.h"
+#include "lib/inspect/units.h"
 
 namespace stasis::inspect {
 namespace {
@@ -25,12 +28,13 @@ struct Unsupported {
 };
 
 /// Anonymous inodes; what is neither here nor in kSupportedAnonymous is refused in general words.
-constexpr std::array<Unsupported, 12> kAnonymous{{
+constexpr std::array<Unsupported, 13> kAnonymous{{
     {"anon_inode:[io_uring]", "io_uring", "an io_uring",
      "switch io_uring off in the program, or for the host with `sysctl kernel.io_uring_disabled=2`, and restart it"},
     {"anon_inode:[userfaultfd]", "userfaultfd", "a userfaultfd (memory that a program pages in by itself)",
      "switch off what uses it, such as a garbage collector's userfault mode or post-copy migration"},
     {"anon_inode:[perf_event]", "perf", "a performance counter", "end the profiler (perf, a tracing agent)"},
+    {"anon_inode:bpf-prog", "bpf", "a program of BPF", "end what has loaded it; start that again after the restore"},
     {"anon_inode:bpf-", "bpf", "an object of BPF", "end the BPF program; start it again after the restore"},
     {"anon_inode:bpf_", "bpf", "an object of BPF", "end the BPF program; start it again after the restore"},
     {"anon_inode:kvm-", "kvm", "a virtual machine of KVM", "save the guest with its own hypervisor's means"},
@@ -121,11 +125,29 @@ class Files {
     }
 
     void anonymous(const Place& where, const std::string& name) {
+        if (name == "anon_inode:bpf-prog" && program_of_unit(where)) return;
         if (const Unsupported* row = find_row(kAnonymous, name)) return refuse(*row, where.text());
         if (std::find(kSupportedAnonymous.begin(), kSupportedAnonymous.end(), name) != kSupportedAnonymous.end())
             return;
         found_.push_back({"file", fmt::format("{} is '{}', which CRIU can't dump", where.text(), name),
                           "close it in the program, or end the process"});
+    }
+
+    /// systemd as the first process holds those of its units: two of a unit are one reason.
+    bool program_of_unit(const Place& where) {
+        if (&where.task != &scene_.root()) return false;
+        if (!programs_) programs_ = unit_programs(where.task.pid());
+        const auto info = proc::descriptor_info(where.task.pid(), where.descriptor.number);
+        const auto number = info.find("prog_id");
+        const auto program = number == info.end() ? programs_->end() : programs_->find(std::stoull(number->second));
+        if (program == programs_->end()) return false;
+        const auto& [unit, settings, line] = program->second;
+        if (named_.insert(unit + settings).second)
+            found_.push_back({"bpf",
+                              fmt::format("{} holds a program of BPF for {} ({}), which CRIU can't dump",
+                                          where.task.text(), unit, settings),
+                              drop_in(unit, line)});
+        return true;
     }
 
     void device(const Place& where, const proc::Descriptor& descriptor) {
@@ -204,6 +226,8 @@ class Files {
     const Scene& scene_;
     Blockers& found_;
     std::set<std::string> given_;
+    std::optional<std::map<std::uint64_t, UnitProgram>> programs_;
+    std::set<std::string> named_;  ///< units and settings that were refused
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <set>
 #include <string_view>
 
@@ -20,6 +21,10 @@ constexpr std::array<std::string_view, 18> kKnown{"proc",    "sysfs",   "devtmpf
 
 /// Of these a new mount is as good as the old one: the kernel fills them.
 constexpr std::array<std::string_view, 3> kMountedAnew{"configfs", "efivarfs", "selinuxfs"};
+
+/// And a file system in memory that is empty: systemd leaves one for each unit that was started with credentials
+/// (v252, /run/credentials).
+constexpr const char* kInMemory = "ramfs";
 
 template <std::size_t size>
 bool contains(const std::array<std::string_view, size>& names, const std::string& name) {
@@ -45,41 +50,77 @@ bool is_external(const Scene& scene, const proc::Mount& mount) {
     });
 }
 
+struct UnknownMount {
+    proc::Mount mount;
+    bool as_good_anew = false;
+};
+
+bool is_empty(pid_t pid, const std::string& folder) {
+    std::error_code unreadable;
+    return std::filesystem::is_empty(fmt::format("/proc/{}/root{}", pid, folder), unreadable) && !unreadable;
+}
+
+/// The target's own, each once.
+template <typename Work>
+void for_each_mount_namespace(const Scene& scene, Work work) {
+    std::set<std::uint64_t> seen{scene.own_namespaces.at("mnt")};
+    for (const Task& task : scene.tasks)
+        if (!task.mounts.empty() && seen.insert(task.namespaces.at("mnt")).second) work(task, proc::mounts(task.pid()));
+}
+
+/// systemd binds a folder of /run to this place for each unit with a mount namespace, as a slave of /run. CRIU can't
+/// make two of these (4.2, criu/mount-v2.c: "Can't copy sharing", for neither's root holds the other's). It takes what
+/// `systemctl bind` and `mount-image` send into a running unit.
+void choose_systemd_places(const Scene& scene, OptionList& options) {
+    constexpr const char* kPlace = "/run/systemd/incoming";
+    int places = 0;
+    for_each_mount_namespace(scene, [&](const Task&, const std::vector<proc::Mount>& mounts) {
+        places += static_cast<int>(std::count_if(mounts.begin(), mounts.end(), [&](const proc::Mount& mount) {
+            return mount.mount_point == kPlace && mount.slave && !mount.shared;
+        }));
+    });
+    if (places > 1)
+        options.push_back({"skip-mnt", kPlace,
+                           fmt::format("{} units of systemd have it; `systemctl bind` reaches them no more until they "
+                                       "are restarted",
+                                       places)});
+}
+
 /// Mounts of the target's own that CRIU does not know. A second mount of a file system that is the root, or comes from
 /// outside, is bound to that.
-std::vector<proc::Mount> unknown_mounts(const Scene& scene) {
-    std::vector<proc::Mount> unknown;
-    std::set<std::uint64_t> seen{scene.own_namespaces.at("mnt")};
-    for (const Task& task : scene.tasks) {
-        if (task.mounts.empty() || !seen.insert(task.namespaces.at("mnt")).second) continue;
-        const std::vector<proc::Mount> mounts = proc::mounts(task.pid());
+std::vector<UnknownMount> unknown_mounts(const Scene& scene) {
+    std::vector<UnknownMount> unknown;
+    for_each_mount_namespace(scene, [&](const Task& task, const std::vector<proc::Mount>& mounts) {
         std::set<std::string> given;
         for (const proc::Mount& mount : mounts)
             if (mount.root == "/" && (mount.mount_point == "/" || is_external(scene, mount)))
                 given.insert(mount.device);
         for (const proc::Mount& mount : mounts)
             if (mount.root == "/" && !contains(kKnown, mount.type) && !given.contains(mount.device))
-                unknown.push_back(mount);
-    }
+                unknown.push_back({mount, contains(kMountedAnew, mount.type) ||
+                                              (mount.type == kInMemory && is_empty(task.pid(), mount.mount_point))});
+    });
     return unknown;
 }
 
 }  // namespace
 
 void choose_file_systems(const Scene& scene, OptionList& options) {
-    for (const proc::Mount& mount : unknown_mounts(scene)) {
-        const bool is_chosen = std::any_of(options.begin(), options.end(), [type = mount.type](const Option& option) {
+    choose_systemd_places(scene, options);
+    for (const auto& [mount, as_good_anew] : unknown_mounts(scene)) {
+        const bool is_chosen = std::any_of(options.begin(), options.end(), [&type = mount.type](const Option& option) {
             return option.key == "enable-fs" && option.value == type;
         });
-        if (!is_chosen && contains(kMountedAnew, mount.type))
+        if (!is_chosen && as_good_anew)
             options.push_back({"enable-fs", mount.type, "'" + mount.mount_point + "' is mounted anew at the restore"});
     }
 }
 
 void find_in_mounts(const Scene& scene, Blockers& found) {
-    for (const proc::Mount& mount : unknown_mounts(scene)) {
-        if (contains(kMountedAnew, mount.type) || is_enabled(scene, mount.type) ||
-            is_given(scene, "skip-mnt", [&](const std::string& value) { return value == mount.mount_point; }))
+    for (const auto& [mount, as_good_anew] : unknown_mounts(scene)) {
+        if (as_good_anew || is_enabled(scene, mount.type) ||
+            is_given(scene, "skip-mnt",
+                     [&point = mount.mount_point](const std::string& value) { return value == point; }))
             continue;
         found.push_back(
             {"file-system",

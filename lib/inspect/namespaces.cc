@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/inspect/blockers.h"
+#include "lib/inspect/units.h"
 
 namespace stasis::inspect {
 namespace {
@@ -20,19 +21,10 @@ constexpr std::array<std::pair<const char*, const char*>, 6> kNotNestable{{{"cgr
                                                                            {"user", "PrivateUsers="},
                                                                            {"uts", "ProtectHostname="}}};
 
-/// The systemd unit that a process belongs to, from its cgroup; empty where it is in none.
-std::string unit_of(pid_t pid) {
-    for (const proc::CgroupMembership& group : proc::cgroups(pid)) {
-        for (sys::Path path = group.path; path.has_relative_path(); path = path.parent_path())
-            if (path.extension() == ".service") return path.filename();
-    }
-    return "";
-}
-
 std::string remedy_for(const Task& task, const std::string& setting) {
     const std::string unit = unit_of(task.pid());
     if (unit.empty() || setting.empty()) return "start it without a namespace of its own (unshare, clone)";
-    return fmt::format("`systemctl edit {}` in the target, set {}no there, and restart the unit", unit, setting);
+    return drop_in(unit, setting + "no");
 }
 
 void find_nested(const Scene& scene, const Task& task, const std::string& type, const std::string& setting,

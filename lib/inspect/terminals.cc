@@ -34,17 +34,32 @@ std::set<unsigned> masters_in(const Scene& scene) {
     return masters;
 }
 
+/// Terminals whose other end the runtime makes again, as CRIU names them: those that it has called external.
+std::set<std::string> made_again_by_runtime(const Scene& scene) {
+    std::set<std::string> names;
+    for (const Option& option : scene.surroundings.given)
+        if (option.key == "external" && option.value.starts_with("tty[")) names.insert(option.value);
+    return names;
+}
+
+std::string name_of(const proc::Descriptor& terminal) {
+    return fmt::format("tty[{:x}:{:x}]", terminal.special, terminal.device);
+}
+
 }  // namespace
 
 void find_in_terminals(const Scene& scene, Blockers& found) {
-    // A runtime that gave the container a console makes its other end again.
-    if (scene.surroundings.has_runtime) return;
+    const std::set<std::string> made_again = made_again_by_runtime(scene);
+    // One that names none makes the other end of each (runc, podman).
+    if (scene.surroundings.has_runtime && made_again.empty()) return;
     const std::set<unsigned> masters = masters_in(scene);
     std::set<std::string> named;
     for (const Task& task : scene.tasks)
         for (const proc::Descriptor& descriptor : task.descriptors) {
+            // One whose other end has gone comes back as such, where its mount is the target's as well (CRIU 4.2.1).
+            if (descriptor.target.ends_with(" (deleted)")) continue;
             const std::optional<unsigned> number = slave_number(descriptor.special);
-            if (!number || masters.contains(*number)) continue;
+            if (!number || masters.contains(*number) || made_again.contains(name_of(descriptor))) continue;
             // One line a process: a shell's job has it as input, output and error.
             if (!named.insert(task.text() + descriptor.target).second) continue;
             found.push_back(

@@ -1,6 +1,7 @@
 #include "lib/inspect/warnings.h"
 
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <set>
@@ -75,12 +76,16 @@ void warn_of_wall_clock(const Scene& scene, std::vector<Warning>& warnings) {
             const auto info = proc::descriptor_info(task.pid(), descriptor.number);
             const auto clock = info.find("clockid");
             const auto value = info.find("it_value");
+            const auto flags = info.find("settime flags");
             const bool is_armed = value != info.end() && value->second != "(0, 0)";
-            if (clock == info.end() || clock->second != "0" || !is_armed) continue;  // 0 is CLOCK_REALTIME
+            const bool is_absolute =
+                flags != info.end() && (std::stoul(flags->second, nullptr, 8) & TFD_TIMER_ABSTIME) != 0;
+            if (clock == info.end() || clock->second != "0" || !is_armed || !is_absolute)
+                continue;  // 0 is CLOCK_REALTIME
             warnings.push_back(
                 {"wall-clock", task.text(descriptor) +
-                                   " is a timer on the wall clock, which goes on meanwhile: it may fire at once "
-                                   "after a restore"});
+                                   " is set to a time of day: should that pass meanwhile, it fires right after the "
+                                   "restore"});
         }
 }
 

@@ -20,6 +20,9 @@ constexpr std::size_t kMostUnsent = 1 << 20;
 /// What the other end may send before we have looked at it: an rsync's requests for a large tree, or an attack.
 constexpr std::size_t kMostUnread = 256 << 20;
 
+/// What a frame takes while nobody has looked at it.
+std::size_t cost(const Frame& frame) { return sizeof frame + frame.ByteSizeLong(); }
+
 void set_nonblocking(int fd) { (void)::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
 }  // namespace
@@ -80,7 +83,7 @@ bool Channel::take_bytes() {
     reader_.feed({bytes.data(), static_cast<std::size_t>(count)});
     while (std::optional<Frame> frame = reader_.next()) {
         if (frame->has_heartbeat()) continue;
-        unread_ += frame->data().bytes().size();
+        unread_ += cost(*frame);
         frames_.push_back(std::move(*frame));
     }
     if (unread_ > kMostUnread) throw Error(Kind::failed, "the other host sends without end");
@@ -163,13 +166,14 @@ Frame Channel::receive(sys::Interrupts& interrupts) {
     if (frames_.empty()) (void)wait_beside(-1, 0, true, interrupts);
     Frame frame = std::move(frames_.front());
     frames_.pop_front();
-    unread_ -= frame.data().bytes().size();
+    unread_ -= cost(frame);
     if (frame.has_failure()) give_up(frame.failure());
     return frame;
 }
 
 void Channel::give_up(const Failure& failure) {
     given_up_ = true;
+    their_log_ = failure.log();
     throw to_error(failure);
 }
 

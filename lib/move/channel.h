@@ -52,6 +52,8 @@ class Channel {
     /// Why nothing more comes: the link is lost, or the other end said that it gives up.
     bool is_lost() const { return lost_; }
     bool was_given_up() const { return given_up_; }
+    /// The log that came with why the other end gave up, if one did.
+    const std::string& their_log() const { return their_log_; }
 
     /// Bytes that were sent.
     std::uint64_t sent_bytes();
@@ -78,10 +80,11 @@ class Channel {
     std::deque<Frame> frames_;
     bool lost_ = false;
     bool given_up_ = false;
+    std::string their_log_;
     bool compress_ = false;
     std::uint64_t limit_ = 0;
     Clock::time_point next_;   ///< when more may be sent
-    std::size_t unread_ = 0;   ///< bytes of data in frames_
+    std::size_t unread_ = 0;   ///< bytes that frames_ takes
     Clock::time_point heard_;  ///< when the other end last said something, or when we began to listen
 
     std::mutex mutex_;  ///< of all that follows: the thread sends as well

@@ -44,8 +44,11 @@ std::optional<Rsync> read_arguments(int fd, sys::Interrupts& interrupts) {
 /// Carries the bytes of a socket to the other end and back, until both have ended.
 class Relay {
   public:
-    Relay(Channel& channel, sys::UniqueFd socket, sys::Interrupts& interrupts)
-        : channel_(channel), socket_(std::move(socket)), interrupts_(interrupts) {}
+    using Progress = std::function<void(std::uint64_t)>;
+
+    Relay(
+        Channel& channel, sys::UniqueFd socket, sys::Interrupts& interrupts, Progress progress = [](std::uint64_t) {})
+        : channel_(channel), socket_(std::move(socket)), interrupts_(interrupts), progress_(std::move(progress)) {}
 
     void run() {
         while (reading_ || !ended_ || !pending_.empty()) {
@@ -88,11 +91,14 @@ class Relay {
             reading_ = false;
         }
         channel_.send(frame, interrupts_);
+        progress_(sent_ += frame.data().bytes().size());
     }
 
     Channel& channel_;
     sys::UniqueFd socket_;
     sys::Interrupts& interrupts_;
+    Progress progress_;
+    std::uint64_t sent_ = 0;
     std::string pending_;  ///< for the socket
     bool reading_ = true;  ///< our rsync has more to say
     bool ended_ = false;   ///< the other one has not
@@ -151,7 +157,7 @@ void send_tree(Channel& channel, const TreeJob& job, sys::Interrupts& interrupts
     if (const std::optional<Rsync> asked = read_arguments(ours.get(), interrupts)) {
         *frame.mutable_rsync() = *asked;
         channel.send(frame, interrupts);
-        Relay(channel, std::move(ours), interrupts).run();
+        Relay(channel, std::move(ours), interrupts, job.progress).run();
         (void)channel.expect(Frame::kDone, interrupts);
     }
     const sys::RunResult result = rsync.finish(&interrupts);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct TreeJob {
     bool live = false;
     /// Files that may differ although size and time are the same; relative to the tree.
     std::vector<std::string> suspects;
+    std::function<void(std::uint64_t bytes)> progress = [](std::uint64_t) {};  ///< is told how many were sent
 };
 
 /// Makes the other end's copy of a tree exact: what is not in it is deleted there. Kept are owners by number,

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/move/files.h"
+#include "lib/ops/copy_progress.h"
 #include "lib/ops/live_tasks.h"
 #include "lib/pages/live.h"
 #include "lib/sys/checksum.h"
@@ -37,6 +38,7 @@ FileRecords complete(const Path& folder, const FileRecords& known, sys::Interrup
 void MemoryAhead::run(const Examination& found, const Path& folder, std::chrono::milliseconds max_downtime) {
     constexpr mode_t kSearchable = 0755;  // they become part of the images
     sys::make_directory(folder, kSearchable);
+    CopyProgress first(context_.progress, "copying its memory ahead, round 1", found.seen.memory_bytes);
     do {
         const std::string name = std::to_string(rounds_.size() + 1);
         sys::make_directory(folder / name, kSearchable);
@@ -48,9 +50,7 @@ void MemoryAhead::run(const Examination& found, const Path& folder, std::chrono:
             const Clock::time_point before = Clock::now();
             sender.add(file, {reinterpret_cast<const char*>(pages.data()), pages.size()});
             sending_us += microseconds_between(before, Clock::now());
-            if (rounds_.empty())
-                say_first(channel_.sent_bytes() - sent_before, found.seen.memory_bytes,
-                          microseconds_between(began, Clock::now()));
+            if (rounds_.empty()) first.at(channel_.sent_bytes() - sent_before);
         };
         const FileRecords known = pages::copy_live(live_tasks(found.described.init), folder / name, layout_,
                                                    std::move(parent_), send, context_.interrupts);
@@ -64,18 +64,6 @@ void MemoryAhead::run(const Examination& found, const Path& folder, std::chrono:
         rounds_.push_back({channel_.sent_bytes() - sent_before, microseconds_between(began, Clock::now())});
         say_round(max_downtime);
     } while (!is_enough(max_downtime));
-}
-
-/// For who waits: how much of all memory is through, and how long the rest takes as fast as that was.
-void MemoryAhead::say_first(std::uint64_t bytes, std::uint64_t all, long long took_us) {
-    constexpr double kMicroseconds = 1e6;
-    const std::uint64_t percent = std::min<std::uint64_t>(bytes * 100 / std::max<std::uint64_t>(all, 1), 100);
-    if (percent == std::exchange(percent_, percent)) return;
-    const double left_us = static_cast<double>(took_us) * static_cast<double>(100 - percent) /
-                           static_cast<double>(std::max<std::uint64_t>(percent, 1));
-    context_.progress.step(fmt::format("copying its memory ahead: {} % at {:.0f} MiB/s, {:.0f} s left in this round",
-                                       percent, mebibytes(bytes) * kMicroseconds / static_cast<double>(took_us + 1),
-                                       left_us / kMicroseconds));
 }
 
 void MemoryAhead::say_round(std::chrono::milliseconds max_downtime) const {

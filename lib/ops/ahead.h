@@ -35,7 +35,6 @@ class MemoryAhead {
     const std::vector<Round>& rounds() const { return rounds_; }
 
   private:
-    void say_first(std::uint64_t bytes, std::uint64_t all, long long took_us);
     void say_round(std::chrono::milliseconds max_downtime) const;
     double change_per_us() const;
     double expected_us() const;
@@ -46,8 +45,7 @@ class MemoryAhead {
     pages::Layout layout_;
     std::optional<pages::Parent> parent_;
     std::vector<Round> rounds_;
-    long long look_us_ = 0;        ///< how long the last round took to read and compare all memory
-    std::uint64_t percent_ = 100;  ///< of the first round, as it was last said
+    long long look_us_ = 0;  ///< how long the last round took to read and compare all memory
 };
 
 }  // namespace stasis::ops

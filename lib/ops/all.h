@@ -18,12 +18,16 @@ struct AllRequest {
     std::vector<std::string> targets;   ///< these, in this order; empty: all that there are
     std::string runtime;                ///< of all, only those of this runtime; empty: of any
     std::vector<std::string> excluded;  ///< of all, without these
+    std::vector<std::string> only;      ///< of all, these alone; empty: all of them
     std::optional<Path> order_file;
     std::size_t jobs = 0;  ///< so many at once; 0: by processors and memory
     bool keep_going = false;
 
     std::vector<std::string> command;                      ///< what runs stasis for one target: the target is appended
     std::function<Error(const sys::RunResult&)> error_of;  ///< what such a run says when it fails
+    /// The option that says how much memory such a run may take, to share it among those that run at once; empty
+    /// where it takes none that counts, or was told.
+    std::string memory_option;
 
     // Of a stop: what the look before it must know.
     Wishes wishes;

@@ -19,6 +19,11 @@ std::size_t default_jobs() {
         std::clamp<std::uint64_t>(by_memory, 1, std::max(1U, std::thread::hardware_concurrency())));
 }
 
+/// Half of it is for all that run at once, as it is for a dump by itself.
+std::uint64_t share_of_memory(std::size_t jobs, std::size_t targets) {
+    return proc::available_memory() / 2 / std::min(jobs, targets);
+}
+
 /// The targets whose turn has come, and what becomes of them.
 class Runs {
   public:
@@ -42,15 +47,20 @@ class Runs {
 
   private:
     void run_stage(const std::vector<Planned*>& stage) {
+        const std::size_t jobs = request_.jobs > 0 ? request_.jobs : default_jobs();
+        std::vector<std::string> limits;
+        if (!request_.memory_option.empty())
+            limits.push_back(fmt::format("{}={}", request_.memory_option, share_of_memory(jobs, stage.size())));
         std::vector<sys::Command> commands;
         for (const Planned* one : stage) {
             sys::Command command;
             command.args = request_.command;
+            command.args.insert(command.args.end(), limits.begin(), limits.end());
             command.args.insert(command.args.end(), one->arguments.begin(), one->arguments.end());
             commands.push_back(std::move(command));
         }
         sys::SideBySide how;
-        how.jobs = request_.jobs > 0 ? request_.jobs : default_jobs();
+        how.jobs = jobs;
         how.on_start = [&](std::size_t place) {
             context_.progress.step(
                 fmt::format("{} {} ({} of {} done)", doing_, stage[place]->result.target, done_, waiting_.size()));
@@ -99,8 +109,19 @@ std::vector<const runtime::Adapter*> chosen_adapters(const Context& context, con
 }
 
 bool is_excluded(const AllRequest& request, const std::string& runtime, const std::string& container) {
-    return std::any_of(request.excluded.begin(), request.excluded.end(),
-                       [&](const std::string& text) { return names(text, runtime, container); });
+    const auto is_among = [&](const std::vector<std::string>& texts) {
+        return std::any_of(texts.begin(), texts.end(),
+                           [&](const std::string& text) { return names(text, runtime, container); });
+    };
+    return is_among(request.excluded) || (!request.only.empty() && !is_among(request.only));
+}
+
+void require_all_found(const AllRequest& request, const std::vector<Planned>& found) {
+    for (const std::string& text : request.only)
+        if (std::none_of(found.begin(), found.end(), [&](const Planned& one) {
+                return one.result.target == text || one.result.target.ends_with(":" + text);
+            }))
+            throw Error(Kind::not_found, "'" + text + "' is not among them").hint("see `stasis list --all`");
 }
 
 std::vector<TargetResult> run_planned(Context& context, const AllRequest& request, std::vector<Planned> planned,

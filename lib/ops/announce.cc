@@ -70,6 +70,7 @@ void speak_again(const sys::Path& network) {
 
 void announce(const sys::Path& network) {
     for_each_device(network, [](const Device& device) {
+        set_link(device, "arp", "on");
         const Setting v4("/proc/sys/net/ipv4/conf/" + device.name + "/arp_notify");
         const Setting v6("/proc/sys/net/ipv6/conf/" + device.name + "/ndisc_notify");
         set_link(device, "address", device.mac);

@@ -13,9 +13,10 @@ void fall_silent(const sys::Path& network);
 /// They answer again. Throws Kind::failed.
 void speak_again(const sys::Path& network);
 
-/// Tells the neighbours of all addresses in it by gratuitous ARP and unsolicited neighbour advertisements. The kernel
-/// sends them where arp_notify and ndisc_notify are set and a device gets a hardware address, also the one that it has
-/// (Documentation/networking/ip-sysctl.rst). Throws Kind::failed.
+/// Its devices answer, also where they were silent until now, and tell their neighbours of all addresses by gratuitous
+/// ARP and unsolicited neighbour advertisements. The kernel sends them where arp_notify and ndisc_notify are set and a
+/// device gets a hardware address, also the one that it has (Documentation/networking/ip-sysctl.rst). Throws
+/// Kind::failed.
 void announce(const sys::Path& network);
 
 }  // namespace stasis::ops

@@ -83,7 +83,7 @@ std::vector<Finding> check_host(Context& context) {
 TargetCheck check_target(Context& context, const std::string& name, const Wishes& wishes) {
     require_root();
     const Target target = resolve(context, name);
-    target.adapter->require_known(target.container);
+    require_restorable(target);
     const Clock::time_point began = Clock::now();
     Examination found = examine(context, target, wishes);
     return {target.text(), std::move(found), microseconds_between(began, Clock::now())};

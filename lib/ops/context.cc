@@ -74,6 +74,11 @@ std::vector<Target> all_running(const Context& context) {
     return found;
 }
 
+void require_restorable(const Target& target) {
+    target.adapter->require_known(target.container);
+    if (const std::optional<Error> refusal = target.adapter->no_restore(target.container)) throw *refusal;
+}
+
 void require_root() {
     if (::geteuid() != 0)
         throw Error(Kind::precondition, "stasis needs root: CRIU reads and recreates other users' processes")

@@ -40,6 +40,9 @@ std::vector<Target> running_in(const runtime::Adapter& adapter);
 /// The same of all runtimes.
 std::vector<Target> all_running(const Context& context);
 
+/// Throws Kind::not_found for a target that its runtime does not have, Kind::failed for one that can't be restored.
+void require_restorable(const Target& target);
+
 /// Throws Kind::precondition unless we are root.
 void require_root();
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 #include "lib/criu/criu.h"
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
@@ -67,7 +68,11 @@ class Dump {
     DumpReport run() {
         began_ = Clock::now();
         const Target target = resolve(context_, request_.target);
-        target.adapter->require_known(target.container);
+        const bool for_inspection = request_.kind == DumpKind::snapshot && request_.wishes.directory;
+        if (for_inspection)
+            target.adapter->require_known(target.container);
+        else
+            require_restorable(target);
         const store::ContainerLock lock = context_.store.lock(target.runtime(), target.container);
         // The runtime takes its time to say so; there is other work to do meanwhile.
         runtime_version_ = std::async(std::launch::async, [adapter = target.adapter] { return adapter->version(); });
@@ -77,7 +82,7 @@ class Dump {
         const Examination found = examine(context_, target, request_.wishes);
         if (found.no_criu) throw *found.no_criu;
         refuse_blocked(target, found, request_.ignore_blockers);
-        warn_of(found);
+        warn_of(target, found);
 
         const Settlement settlement(found.described);
         earlier_.emplace(context_, target);
@@ -104,12 +109,14 @@ class Dump {
     }
 
   private:
-    void warn_of(const Examination& found) {
+    void warn_of(const Target& target, const Examination& found) {
         if (request_.ignore_blockers)
             for (const inspect::Blocker& blocker : found.seen.blockers)
                 context_.progress.warn("ignored: " + blocker.cause);
-        for (const inspect::Warning& warning : found.seen.warnings) context_.progress.warn(warning.text);
         warnings_ = found.seen.warnings;
+        if (const std::optional<Error> refusal = target.adapter->no_restore(target.container))
+            warnings_.push_back({"for-inspection", "this is for inspection: " + refusal->message()});
+        for (const inspect::Warning& warning : warnings_) context_.progress.warn(warning.text);
     }
 
     /// A run that was killed together with its CRIU could not put the target right itself. It may have
@@ -352,6 +359,7 @@ class Dump {
     }
 
     void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
+        manifest_.created = utc_now();  // CRIU has read its timers; now at the latest they stand still
         if (receiver_) receiver_->finish();
         files_.second_pass(inspect::written_files(described.init), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
@@ -388,6 +396,7 @@ class Dump {
         context_.progress.step("sealing");
         manifest_.freeze_us = freeze_us_;
         files_.describe(manifest_, context_.interrupts);
+        manifest_.expected.mount_points = mount_points_below(manifest_);
         partial.seal(manifest_, known_images_, context_.interrupts);
     }
 

@@ -11,6 +11,7 @@
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
 #include "lib/ops/host.h"
+#include "lib/ops/lost_mounts.h"
 #include "lib/ops/network_lock.h"
 
 namespace stasis::ops {
@@ -109,10 +110,12 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     inspect::Blockers& blockers = result.seen.blockers;
     if (wishes.drop_exec)
         std::erase_if(blockers, [](const inspect::Blocker& blocker) { return blocker.id == inspect::kExecId; });
-    const Path folder = folder_for(context, target, wishes);
-    result.needed_bytes = bytes_kept(context, target, result, wishes, folder);
-    find_full_store(result.needed_bytes, folder, blockers);
-    if (wishes.keep_rootfs) find_store_inside(result.described, folder, blockers);
+    result.folder = folder_for(context, target, wishes);
+    result.needed_bytes = bytes_kept(context, target, result, wishes, result.folder);
+    find_full_store(result.needed_bytes, result.folder, blockers);
+    if (wishes.keep_rootfs) find_store_inside(result.described, result.folder, blockers);
+    if (!wishes.keeps_running && !wishes.leaves_host)
+        warn_of_lost_mounts(result.described, wishes.keep_volumes, result.seen.warnings);
     if (result.criu) find_known_trouble(*result.criu, result.seen.has_network_sockets, blockers);
     if (result.no_criu) blockers.push_back({"no-criu", result.no_criu->message(), result.no_criu->hint()});
 

@@ -17,6 +17,7 @@ struct Wishes {
     bool drop_exec = false;         ///< go on although exec'd processes will be missing
     bool keep_rootfs = true;        ///< --rootfs auto|none
     bool keep_volumes = false;      ///< --with-volumes
+    bool leaves_host = false;       ///< of a move: what a reboot takes away is no matter
     bool keep_memory = true;        ///< false: of a post-copy, where it never lies on a disk
     std::optional<Path> directory;  ///< --dir: a plain directory instead of the store
 };
@@ -29,6 +30,7 @@ struct Examination {
     std::optional<criu::Binary> criu;
     std::optional<Error> no_criu;    ///< why there is none; a blocker as well
     std::uint64_t needed_bytes = 0;  ///< about what is kept of its memory and its files takes on disk
+    Path folder;                     ///< where that will lie, or the nearest folder above that is there already
 };
 
 /// Looks at a target without stopping it. Blockers hold everything that is in the way of a dump: what CRIU

@@ -1,12 +1,18 @@
 #include "lib/ops/fit.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <future>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 #include "lib/inspect/expectations.h"
 #include "lib/ops/fit_network.h"
+#include "lib/proc/mount.h"
 
 namespace stasis::ops {
 namespace {
@@ -58,7 +64,35 @@ void compare_files(const std::vector<ExpectedFile>& files, Fit& fit) {
     fit.warnings.insert(fit.warnings.end(), warnings.begin(), warnings.end());
 }
 
+/// A volume that the checkpoint holds is made again where it is missing.
+std::vector<ExpectedMount> needed_mounts(const store::Manifest& manifest) {
+    std::vector<ExpectedMount> needed = manifest.expected.mounts;
+    std::erase_if(needed, [&](const ExpectedMount& mount) {
+        return !std::filesystem::exists(std::filesystem::symlink_status(mount.source)) &&
+               std::any_of(manifest.volumes.begin(), manifest.volumes.end(),
+                           [&](const store::Volume& volume) { return volume.source == mount.source; });
+    });
+    return needed;
+}
+
+/// Without it the files at `path` would not be there.
+const proc::Mount& needed_for(const Path& path, const std::vector<proc::Mount>& mounts) {
+    const proc::Mount* mount = &proc::mount_of(path, mounts);
+    while (const proc::Mount* below = proc::repeated_by(*mount, mounts)) mount = below;
+    return *mount;
+}
+
 }  // namespace
+
+std::vector<std::string> mount_points_below(const store::Manifest& manifest) {
+    const std::vector<proc::Mount> mounts = proc::mounts(::getpid());
+    std::set<std::string> found;
+    if (!manifest.rootfs.source.empty()) found.insert(needed_for(manifest.rootfs.source, mounts).mount_point);
+    for (const ExpectedMount& mount : manifest.expected.mounts)
+        found.insert(needed_for(mount.source, mounts).mount_point);
+    found.erase("/");
+    return {found.begin(), found.end()};
+}
 
 Expectations record_expectations(const Target& target, const runtime::Description& described, bool keep_rootfs,
                                  bool with_volumes) {
@@ -95,7 +129,11 @@ Fit fit(const Target& target, const store::Manifest& manifest, const runtime::Re
         result.misfits.push_back({MisfitKind::runtime, std::move(obstacle), ""});
     compare_cgroups(expected.cgroups, inspect::available_cgroups(), result);
     compare_profiles(expected.profiles, inspect::loaded_profiles(), result);
-    compare_mounts(expected.mounts, result);
+    compare_clocks(manifest.created, utc_now(), result);
+    compare_mounts(needed_mounts(manifest), result);
+    // After these, so that what an automounter mounts is there. Another host may have the same on other disks.
+    if (manifest.host_name == this_host().name)
+        compare_mount_points(expected.mount_points, proc::mounts(::getpid()), result);
     compare_files(expected.files, result);
     compare_pids(expected.pids, processes, replaced, result);
     compare_network(expected, manifest.lasting_network, replaced, result);

@@ -10,6 +10,9 @@ namespace stasis::ops {
 Expectations record_expectations(const Target& target, const runtime::Description& described, bool keep_rootfs,
                                  bool with_volumes);
 
+/// Where something must be mounted for its root file system and its mounts to be what they were, but for "/".
+std::vector<std::string> mount_points_below(const store::Manifest& manifest);
+
 /// Every way in which this host and the target's surroundings do not fit a checkpoint, found without
 /// touching anything. A target that runs counts as gone: it is killed before the restore.
 Fit fit(const Target& target, const store::Manifest& manifest, const runtime::RestorePlan& plan,

@@ -110,6 +110,14 @@ void compare_hosts(const store::Manifest& manifest, const Host& here, const criu
                                ", which is older: it may lack what is needed");
 }
 
+void compare_clocks(const std::string& created, const std::string& now, Fit& fit) {
+    if (now >= created) return;
+    fit.warnings.push_back(fmt::format(
+        "the clock of this host says {}, which is before the checkpoint was made ({}): the time of day goes "
+        "backwards for its programs; set the clock first where they mind",
+        now, created));
+}
+
 void compare_runtimes(const std::string& was, const std::string& now, Fit& fit) {
     if (first_number(was) != first_number(now))
         fit.warnings.push_back("it was made with " + was + ", here is " + (now.empty() ? "none" : now));
@@ -146,6 +154,14 @@ void compare_mounts(const std::vector<ExpectedMount>& mounts, Fit& fit) {
                                    what + (mount.folder ? "is no folder any more" : "is a folder now"),
                                    "put back what it was"});
     }
+}
+
+void compare_mount_points(const std::vector<std::string>& needed, const std::vector<proc::Mount>& mounts, Fit& fit) {
+    for (const std::string& place : needed)
+        if (std::none_of(mounts.begin(), mounts.end(),
+                         [&](const proc::Mount& mount) { return mount.mount_point == place; }))
+            fit.misfits.push_back({MisfitKind::mounts, "nothing is mounted at '" + place + "', where files of it lay",
+                                   "mount it: `mount " + place + "`"});
 }
 
 void compare_file(const ExpectedFile& was, const std::optional<ExpectedFile>& now, Fit& fit) {

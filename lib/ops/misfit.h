@@ -37,6 +37,9 @@ struct Fit {
 /// Architecture, CRIU, processor and kernel. A newer kernel or CRIU restores what an older one dumped.
 void compare_hosts(const store::Manifest& manifest, const Host& here, const criu::Version& criu, Fit& fit);
 
+/// A host whose time of day is before that of the checkpoint (both as utc_now() writes them) is a warning.
+void compare_clocks(const std::string& created, const std::string& now, Fit& fit);
+
 /// Versions as the runtime says them: another first number is a warning.
 void compare_runtimes(const std::string& was, const std::string& now, Fit& fit);
 
@@ -45,6 +48,9 @@ void compare_profiles(const std::vector<std::string>& needed, const std::vector<
 
 /// Are the sources of mounts there, and still files or folders?
 void compare_mounts(const std::vector<ExpectedMount>& mounts, Fit& fit);
+
+/// Is something mounted at each of these places?
+void compare_mount_points(const std::vector<std::string>& needed, const std::vector<proc::Mount>& mounts, Fit& fit);
 
 /// `now` is nothing where there is no such file. As CRIU compares them (4.2, criu/files-reg.c): type and
 /// permissions, size, build-id. It does not look at the time of the last write: another one is a

@@ -16,6 +16,7 @@
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
 #include "lib/ops/announce.h"
+#include "lib/ops/copy_progress.h"
 #include "lib/ops/dump.h"
 #include "lib/ops/live_tasks.h"
 #include "lib/ops/move_end.h"
@@ -43,6 +44,7 @@ class Departure : public Escort {
         : context_(context), request_(request), target_(target) {}
 
     void connect() {
+        phases_.begin("connect");
         context_.progress.step("connecting to " + request_.to.host);
         link_.emplace(request_.to, context_.interrupts);
         channel().limit(request_.bytes_per_second);
@@ -52,12 +54,15 @@ class Departure : public Escort {
     bool keeps_memory() const override { return mode_ == MoveMode::post_copy; }
 
     void looked(const Examination& found, const store::Manifest& draft) override {
+        phases_.begin("check");
         forget_arrival();
         choose_mode(found);
         context_.progress.step("looking at " + request_.to.host);
         move::Offer offer = make_offer(target_, found, draft, request_.files);
         if (keeps_memory()) offer_no_memory(offer);
         id_ = offer.id();
+        std::vector<std::uint64_t> sizes{offer.rootfs_bytes()};
+        for (const move::Place& volume : offer.volumes()) sizes.push_back(volume.bytes());
         HostCheck check = ask(channel(), std::move(offer), context_.interrupts);
         add_own_findings(target_, found, request_.files, check);
         if (!check.problems.empty()) refuse(check.problems);
@@ -66,14 +71,21 @@ class Departure : public Escort {
 
         network_ = found.described.lasting_network;
         find_places(found.described);
-        context_.progress.step("copying its files to " + request_.to.host);
+        phases_.begin("files");
+        const std::string copying = "copying its files to " + request_.to.host;
+        context_.progress.step(copying);
         copy_began_ = fs::Before::look(found.described.rootfs).time;
-        for (std::uint32_t i = 0; i < places_.size(); ++i)
-            move::send_tree(channel(), {places_[i].source, i, true, {}}, context_.interrupts);
+        for (std::uint32_t i = 0; i < places_.size(); ++i) {
+            CopyProgress progress(context_.progress, copying, sizes[i]);
+            move::send_tree(channel(),
+                            {places_[i].source, i, true, {}, [&](std::uint64_t bytes) { progress.at(bytes); }},
+                            context_.interrupts);
+        }
     }
 
     std::optional<pages::Parent> copy_ahead(const Examination& found, const store::Folders& folders) override {
         if (mode_ != MoveMode::pre_copy) return std::nullopt;
+        phases_.begin("memory ahead");
         context_.progress.step("copying its memory ahead");
         ahead_.emplace(context_, channel(), *pages::layout_of(found.criu->version));
         ahead_->run(found, folders.root / kAhead, request_.max_downtime);
@@ -81,20 +93,24 @@ class Departure : public Escort {
     }
 
     void freezing() override {
+        phases_.begin("prepare");
         was_told_ = true;
         run_hook(request_.hooks.before, {"before", target_.text(), request_.to.host, ""}, &context_.interrupts);
         channel().limit(0);  // who stands still is in a hurry
         bytes_before_ = channel().sent_bytes();
+        phases_.begin("dump");
         frozen_since_ = Clock::now();
     }
 
     void frozen(const runtime::Description& described, const store::Folders& folders) override {
+        phases_.begin("last changes");
         context_.progress.step("sending what it is");
         move::FileSender(channel(), "images/", context_.interrupts).send_rest(folders.images());
         sys::remove_tree(folders.root / kAhead);  // the images have links to it
         const std::set<std::string> written = inspect::written_files(described.init);
         for (std::uint32_t i = 0; i < places_.size(); ++i)
-            move::send_tree(channel(), {places_[i].source, i, false, suspects(places_[i], written)},
+            move::send_tree(channel(),
+                            {.from = places_[i].source, .place = i, .suspects = suspects(places_[i], written)},
                             context_.interrupts);
         // The other host reads what lies on the storage of both.
         if (request_.files.shared) sync_files(described);
@@ -102,9 +118,11 @@ class Departure : public Escort {
             memory_left_ = pages::lazy_bytes(folders.images());
             lender_.emplace(channel(), live_tasks(described.init), [this](std::uint64_t bytes) { say_given(bytes); });
         }
+        phases_.begin("seal");
     }
 
     void sealed(const store::Manifest& manifest) override {
+        phases_.begin("restore");
         context_.progress.step("restoring it on " + request_.to.host);
         Frame frame;
         frame.mutable_prepare()->set_manifest(store::to_text(manifest));
@@ -116,6 +134,7 @@ class Departure : public Escort {
         move_ = {id_, store::MoveState::leaving, request_.to.host, manifest.checkpoint, {}, Json()};
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         leaving_ = true;
+        phases_.begin("end it here");
     }
 
     void gone() noexcept override {
@@ -124,6 +143,7 @@ class Departure : public Escort {
             // Not before it is dead: should we be killed, nobody would have it speak again.
             if (is_network_by_path(network_)) try_to([&] { fall_silent(network_); });
             sys::Interrupts uninterrupted = sys::Interrupts::none();
+            phases_.begin("let it go there");
             Frame go;
             (void)go.mutable_go();
             channel().send(go, uninterrupted);
@@ -141,6 +161,7 @@ class Departure : public Escort {
     /// The dump is over, and the target is dead.
     MoveReport finish(const DumpReport& dumped) {
         if (!arrived_) find_out(dumped.checkpoint);
+        phases_.begin("clean up");
         try {
             for (const std::string& warning : leave(context_, target_, move_, request_.keep_source)) warn(warning);
         } catch (const Error& error) {
@@ -149,12 +170,15 @@ class Departure : public Escort {
         tell_end("moved");
         MoveReport report;
         report.lazy = memory_follows_;
+        if (!loaded_at_ && memory_follows_) phases_.begin("memory behind");
         if (!loaded_at_ && await_memory()) loaded_at_ = Clock::now();
         if (loaded_at_) report.loaded_us = microseconds_between(frozen_since_, *loaded_at_);
         report.target = target_.text();
         report.host = request_.to.host;
         report.mode = to_string(mode_);
         if (ahead_) report.rounds = ahead_->rounds();
+        phases_.end();
+        report.phases = phases_.ended();
         report.pid = pid_;
         report.downtime_us = microseconds_between(frozen_since_, runs_since_.value());
         report.bytes_sent = bytes_sent_;
@@ -170,6 +194,7 @@ class Departure : public Escort {
         if (leaving_) store::forget_move(context_.store, target_.runtime(), target_.container);
 
         if (!link_) return;
+        keep_their_log(error);
         link_->explain(error);
         const bool cleaned = channel().was_given_up() || (!channel().is_lost() && say_so(error));
         link_.reset();
@@ -247,6 +272,7 @@ class Departure : public Escort {
         channel().send(trial, context_.interrupts);
         (void)lender_->expect(Frame::kRuns, context_.interrupts);
         runs_since_ = Clock::now();
+        phases_.begin("memory behind");
         bytes_frozen_ = channel().sent_bytes() - bytes_before_;
         channel().limit(request_.bytes_per_second);
         try {
@@ -302,6 +328,14 @@ class Departure : public Escort {
     }
 
     move::Channel& channel() { return link_->channel(); }
+
+    /// What CRIU wrote there, beside what it wrote here.
+    void keep_their_log(Error& error) {
+        if (channel().their_log().empty() || error.log().empty()) return;
+        const Path log = Path(error.log()).replace_filename("restore-there.log");
+        try_to([&] { sys::write_new_file(log, channel().their_log(), 0600); });
+        error.log(log);
+    }
 
     /// Tells the target that it is over. True once that has removed everything, and says so by giving up itself.
     bool say_so(const Error& error) {
@@ -363,6 +397,7 @@ class Departure : public Escort {
     const Target& target_;
     std::string id_;
     std::optional<move::Link> link_;
+    Phases phases_;
     MoveMode mode_ = MoveMode::stop_copy;
     std::optional<MemoryAhead> ahead_;
     std::vector<runtime::BindMount> places_;
@@ -413,13 +448,14 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
         throw Error(Kind::usage, "post-copy leaves no state here that --keep-source could keep");
     const Clock::time_point began = Clock::now();
     const Target target = resolve(context, request.target);
-    target.adapter->require_known(target.container);
+    require_restorable(target);
     Departure departure(context, request, target);
     departure.connect();
     DumpRequest stop;
     stop.target = target.text();
     stop.kind = DumpKind::stop;
     stop.wishes = request.wishes;
+    stop.wishes.leaves_host = true;
     stop.wishes.keep_rootfs = false;  // it stays here as it is when the target is dead
     stop.wishes.keep_memory = request.mode != MoveMode::post_copy;
     stop.escort = &departure;

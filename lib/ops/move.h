@@ -10,6 +10,7 @@
 #include "lib/ops/examine.h"
 #include "lib/ops/hook.h"
 #include "lib/ops/host_check.h"
+#include "lib/ops/phases.h"
 
 namespace stasis::ops {
 
@@ -76,6 +77,7 @@ struct MoveReport {
     std::optional<long long> loaded_us;
     long long total_us = 0;
     std::vector<MemoryAhead::Round> rounds;  ///< of a pre_copy
+    std::vector<Phases::Phase> phases;       ///< what total_us was spent on
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_sent_frozen = 0;  ///< of these, while it stood still
     OptionList options;

@@ -22,7 +22,9 @@ int number(const std::string& text, const std::string& target) {
     const auto [rest, failure] = std::from_chars(text.data(), end, value);
     if (failure != std::errc() || rest != end)
         throw Error(Kind::failed, "the order of '" + target + "' is '" + text + "', which is no whole number")
-            .hint("correct the annotation org.stasis.order in its config.json, or name it in the order file");
+            .hint(
+                "correct org.stasis.order where the container has it (its annotation or label), or name it in the "
+                "order file");
     return value;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/criu/images.h"
 #include "lib/pages/lazy.h"
 #include "lib/pages/plain.h"
 
@@ -45,11 +46,25 @@ PlainImages::PlainImages(const Target& target, const store::Location& location, 
     path_ = unpacked_ / "images";
 }
 
-Path PlainImages::made_lazy(pages::Layout layout) {
+void PlainImages::make_folder() {
+    if (!unpacked_.empty()) return;
+    sys::make_directory(on_disk_, kPrivate);
+    unpacked_ = on_disk_;
+}
+
+void PlainImages::set_clock(Microseconds dumped, Microseconds now) {
+    if (!criu::has_wall_clock_timer(path_)) return;
     if (unpacked_.empty()) {
-        sys::make_directory(on_disk_, kPrivate);
-        unpacked_ = on_disk_;
+        make_folder();
+        sys::Interrupts uninterrupted = sys::Interrupts::none();
+        pages::make_plain(path_, unpacked_ / "images", uninterrupted);
+        path_ = unpacked_ / "images";
     }
+    criu::set_wall_clock_timers(path_, dumped, now);
+}
+
+Path PlainImages::made_lazy(pages::Layout layout) {
+    make_folder();
     pages::make_lazy(path_, unpacked_ / "lazy", layout);
     return unpacked_ / "lazy";
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "lib/base/time.h"
 #include "lib/ops/context.h"
 #include "lib/pages/protocol.h"
 
@@ -18,10 +19,15 @@ class PlainImages {
 
     const Path& path() const { return path_; }
 
+    /// Has its timers on the time of day go off when they are due (criu::set_wall_clock_timers()).
+    void set_clock(Microseconds dumped, Microseconds now);
+
     /// The same for a lazy restore by a page server: pages::make_lazy(). Once. Throws what that does.
     Path made_lazy(pages::Layout layout);
 
   private:
+    void make_folder();
+
     Path path_;
     Path on_disk_;   ///< where it may be unpacked
     Path unpacked_;  ///< what to remove, or empty

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 #include "lib/ops/manage.h"
 
 namespace stasis::ops {
@@ -19,10 +20,12 @@ struct Periods {
 };
 
 Periods periods_of(const std::string& created) {
+    const std::optional<Microseconds> time = parse_utc(created);
+    if (!time) throw Error(Kind::damaged, "'" + created + "' is no time of a checkpoint");
+    const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(*time).count();
     std::tm utc{};
-    if (::strptime(created.c_str(), "%Y-%m-%dT%H:%M:%S", &utc) == nullptr)  // fractions and the Z do not matter
-        throw Error(Kind::damaged, "'" + created + "' is no time of a checkpoint");
-    const long long hour = ::timegm(&utc) / 3600;
+    (void)::gmtime_r(&seconds, &utc);
+    const long long hour = seconds / 3600;
     const long long day = hour / 24;
     constexpr int kThursday = 3;  // the first day of Unix time, counted from Monday
     return {hour, day, (day + kThursday) / 7, utc.tm_year * 12LL + utc.tm_mon};

@@ -29,6 +29,8 @@ using move::Frame;
 
 /// What the images need beside the memory itself: tables, and logs.
 constexpr std::uint64_t kImageOverhead = 16 << 20;
+/// How much of CRIU's log the source gets.
+constexpr std::size_t kMostOfLog = 1 << 20;
 /// Less is read sooner than what reads it lazily is started.
 constexpr std::uint64_t kLazyFrom = 32 << 20;
 
@@ -88,7 +90,8 @@ class Arrival {
           target_(resolve(context, draft_.target())),
           lock_(context.store.lock(target_.runtime(), target_.container)) {}
 
-    void run() {
+    /// `log` gets what CRIU wrote in a restore that failed.
+    void run(std::string& log) {
         clear_interrupted();
         partial_.emplace(
             store::Partial::begin(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint)));
@@ -99,12 +102,26 @@ class Arrival {
             else
                 give_up();
         } catch (const Error&) {
+            log = restore_log();
             give_up();
             throw;
         }
     }
 
   private:
+    /// It is removed with all else, and the source is who needs it.
+    std::string restore_log() const {
+        try {
+            const Path folder = partial_->folders().logs();
+            for (const std::string& name : sys::list_directory(folder))
+                if (name.starts_with("restore-") && name.ends_with(".log"))
+                    return sys::read_end(folder / name, kMostOfLog);
+        } catch (const Error&) {
+            // What went wrong before is what matters.
+        }
+        return "";
+    }
+
     HookNews news(const std::string& moment, const std::string& result) const {
         return {moment, target_.text(), draft_.host_name, result};
     }
@@ -153,6 +170,7 @@ class Arrival {
         problems.try_step([&] {
             const criu::Binary criu = criu::find_binary(context_.interrupts);
             verdict.set_criu(criu.version.text());
+            problems.try_step([&] { criu::check(criu, partial_->folders().logs(), context_.interrupts); });
             if (offer_.memory_follows()) find_lazy_obstacle(criu.version, problems);
             const Fit found = fit(target_, draft_, plan(criu), criu.version);
             for (const Misfit& misfit : found.misfits) problems.add(misfit.what, misfit.remedy);
@@ -486,15 +504,25 @@ void settle(Context& context, move::Channel& channel, const move::Settle& asked)
     channel.send(answer, context.interrupts);
 }
 
+/// As the source's user has to hear it.
+void require_root_there() {
+    try {
+        require_root();
+    } catch (Error& error) {
+        throw error.hint("log in there as root, or give --sudo");
+    }
+}
+
 }  // namespace
 
 void receive(Context& context, move::Channel& channel, const Hooks& hooks) {
+    std::string log;
     try {
         (void)channel.greet(context.interrupts);
-        require_root();
+        require_root_there();
         const Frame asked = channel.receive(context.interrupts);
         if (asked.has_offer())
-            Arrival(context, channel, asked.offer(), hooks).run();
+            Arrival(context, channel, asked.offer(), hooks).run(log);
         else if (asked.has_settle())
             settle(context, channel, asked.settle());
         else
@@ -502,7 +530,9 @@ void receive(Context& context, move::Channel& channel, const Hooks& hooks) {
     } catch (const Error& error) {
         try {
             sys::Interrupts uninterrupted = sys::Interrupts::none();
-            channel.send(move::to_frame(error), uninterrupted);
+            Frame failure = move::to_frame(error);
+            failure.mutable_failure()->set_log(log);
+            channel.send(failure, uninterrupted);
         } catch (const Error&) {
             // Nobody listens.
         }

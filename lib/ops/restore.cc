@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 #include "lib/criu/criu.h"
 #include "lib/criu/log.h"
 #include "lib/criu/options.h"
@@ -54,6 +55,7 @@ class Restore {
   private:
     RestoreReport try_it() {
         target_ = resolve(context_, request_.target);
+        if (const std::optional<Error> refusal = target_.adapter->no_restore(target_.container)) throw *refusal;
         if (request_.lock == nullptr) own_lock_.emplace(context_.store.lock(target_.runtime(), target_.container));
         choice_ = choose_checkpoint(context_, target_, request_.name, request_.directory);
         if (choice_.manifest.lacks_memory && request_.page_socket < 0)
@@ -80,6 +82,7 @@ class Restore {
             network_.emplace(choice_.manifest, context_.progress);
         refuse_misfit();
         images_.emplace(target_, choice_.location, context_.interrupts);
+        set_clock();
         plan_.images = images_->path();
         context_.interrupts.check();
         unlock_interrupted();
@@ -101,6 +104,7 @@ class Restore {
                     plan_.lazy,
                     running_us_,
                     microseconds_between(began_, Clock::now()),
+                    away_us_,
                     {}};
         } catch (Error& error) {
             if (running) error.kind(Kind::target_changed);
@@ -263,9 +267,18 @@ class Restore {
         const int pid = restore_processes(load.get());
         connect_network();
         running_us_ = microseconds_between(began_, Clock::now());
+        away_us_ = (wall_clock() - dumped_at()).count();
         request_.restored(pid, plan_.lazy);
         if (load) load->finish(context_);
         return pid;
+    }
+
+    /// Since then its clocks have stood still. What can't be read is now: manifests are not made by hand.
+    Microseconds dumped_at() const { return parse_utc(choice_.manifest.created).value_or(wall_clock()); }
+
+    void set_clock() {
+        constexpr std::chrono::milliseconds kResolution{1};  // of the manifest, which rounds down
+        images_->set_clock(dumped_at() + kResolution, wall_clock());
     }
 
     int restore_processes(LazyLoad* load) {
@@ -344,6 +357,7 @@ class Restore {
     std::optional<PlainImages> images_;
     std::optional<RecreatedNetwork> network_;
     long long running_us_ = 0;
+    long long away_us_ = 0;
     std::vector<std::string> warnings_;
 };
 

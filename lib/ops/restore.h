@@ -38,6 +38,7 @@ struct RestoreReport {
     bool lazy = false;         ///< was it?
     long long running_us = 0;  ///< from the start of the command until the target ran
     long long total_us = 0;    ///< until all its memory was in
+    long long away_us = 0;  ///< from the making of the checkpoint until it ran, by the time of day: so far that jumps
     std::vector<std::string> warnings;
 };
 

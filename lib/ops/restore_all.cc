@@ -47,6 +47,7 @@ class RestoreAll {
             for (const auto& [container, entries] : targets)
                 if (const store::Entry* entry = newest(entries)) plan(*adapter, entries, *entry);
         }
+        require_all_found(request_, planned_);
         // The last one that was stopped is the first to come back.
         std::stable_sort(planned_.begin(), planned_.end(),
                          [](const Planned& a, const Planned& b) { return b.rank < a.rank; });

@@ -1,9 +1,12 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "lib/ops/all_runs.h"
+#include "lib/proc/mount.h"
 
 namespace stasis::ops {
 namespace {
@@ -15,6 +18,7 @@ class StopAll {
 
     std::vector<TargetResult> run() {
         for (const Target& target : targets()) look_at(target);
+        require_all_found(request_, planned_);
         std::stable_sort(planned_.begin(), planned_.end(),
                          [](const Planned& a, const Planned& b) { return a.rank < b.rank; });
         sum_up_space();
@@ -36,7 +40,7 @@ class StopAll {
         if (request_.targets.empty()) return running();
         for (const std::string& text : request_.targets) {
             const Target target = resolve(context_, text);
-            target.adapter->require_known(target.container);
+            require_restorable(target);
             const bool again = std::any_of(found.begin(), found.end(),
                                            [&](const Target& other) { return other.text() == target.text(); });
             if (!again) found.push_back(target);
@@ -57,7 +61,6 @@ class StopAll {
         Planned one;
         one.result.target = target.text();
         one.arguments = {target.text()};
-        needed_[target.text()] = 0;
         // Named ones are stopped as they were named.
         if (!request_.targets.empty()) one.rank = {true, static_cast<int>(planned_.size())};
         try {
@@ -66,7 +69,7 @@ class StopAll {
             if (request_.targets.empty())
                 one.rank = order_.rank(target.runtime(), target.container, found.described.order);
             refuse_blocked(target, found, request_.ignore_blockers);
-            needed_[target.text()] = found.needed_bytes;
+            rooms_[target.text()] = {found.folder, found.needed_bytes};
         } catch (const Error& error) {
             if (error.kind() == Kind::interrupted || error.kind() == Kind::precondition) throw;
             fail(one.result, error);
@@ -79,15 +82,16 @@ class StopAll {
         result.error = error;
     }
 
-    /// Each of them fits by itself: so was it looked at.
+    /// Each of them fits by itself: so was it looked at. A container's folder in the store may be a disk of its own.
     void sum_up_space() {
-        Path folder = context_.store.root();
-        while (!std::filesystem::exists(folder)) folder = folder.parent_path();
-        const std::uint64_t there = sys::free_bytes(folder);
-        std::uint64_t sum = 0;
+        const std::vector<proc::Mount> mounts = proc::mounts(::getpid());
+        std::map<std::string, std::uint64_t> sums;  // by device: stat(2) has another one for each subvolume of btrfs
         for (Planned& one : planned_) {
             if (one.result.error) continue;
-            sum += needed_[one.result.target];
+            const auto& [folder, needed] = rooms_.at(one.result.target);
+            const std::uint64_t there = sys::free_bytes(folder);
+            std::uint64_t& sum = sums[proc::mount_of(folder, mounts).device];
+            sum += needed;
             if (sum <= there || request_.ignore_blockers) continue;
             fail(one.result,
                  Error(Kind::failed,
@@ -95,15 +99,21 @@ class StopAll {
                                    "about {} MiB, and '{}' has {} MiB left",
                                    one.result.target, sum >> 20, folder.string(), there >> 20))
                      .hint("free some space there, name another store with --store, or leave some out with --exclude"));
-            sum -= needed_[one.result.target];
+            sum -= needed;
         }
     }
+
+    /// What one of them needs, and where.
+    struct Room {
+        Path folder;
+        std::uint64_t bytes = 0;
+    };
 
     Context& context_;
     const AllRequest& request_;
     Order order_;
     std::vector<Planned> planned_;
-    std::map<std::string, std::uint64_t> needed_;
+    std::map<std::string, Room> rooms_;
 };
 
 }  // namespace

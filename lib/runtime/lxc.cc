@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/cgroups.h"
 #include "lib/proc/orphans.h"
+#include "lib/runtime/lxc_terminals.h"
 #include "lib/runtime/oci.h"
 #include "lib/sys/child.h"
 
@@ -21,8 +23,7 @@ namespace {
 
 constexpr int kDeathTimeoutMs = 10'000;
 
-/// CRIU's keys for what liblxc hands back at restore (5.0.2, criu.c).
-constexpr const char* kConsoleKey = "console";
+/// Beside the images: which terminal liblxc hands back as the console at restore (5.0.2, criu.c).
 constexpr const char* kConsoleFile = "tty.info";
 
 /// In a container's folder, and in a checkpoint's.
@@ -33,52 +34,17 @@ bool is_usable() { return ::geteuid() == 0 && sys::find_program("lxc-checkpoint"
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// From lxc.start.order: LXC starts the lower ones first (lxc.container.conf(5)), so these are to be stopped last.
+std::string order_from(const std::string& start_order) {
+    int first = 0;
+    (void)std::from_chars(start_order.data(), start_order.data() + start_order.size(), first);
+    return std::to_string(-static_cast<long>(first));
+}
+
 /// `dir:/path` or `/path`; empty for a root file system of another kind.
 Path folder_of_rootfs(const std::string& setting) {
     const std::string path = setting.starts_with("dir:") ? setting.substr(4) : setting;
     return path.starts_with("/") && path != "/" ? path : "";
-}
-
-/// The terminal of the host that is the container's /dev/console, as CRIU names it; "" where it has none.
-std::string console_of(pid_t init) {
-    for (const proc::Mount& mount : proc::mounts(init)) {
-        if (mount.mount_point != "/dev/console") continue;
-        struct stat found {};
-        if (::stat(fmt::format("/proc/{}/root/dev/console", init).c_str(), &found) != 0) return "";
-        return fmt::format("tty[{:x}:{:x}]", found.st_rdev, found.st_dev);
-    }
-    return "";
-}
-
-/// Where the terminals of lxc.tty.max are mounted. Their masters are the monitor's, and end with it.
-std::vector<std::string> terminals_of(pid_t init) {
-    std::vector<std::string> result;
-    for (const proc::Mount& mount : proc::mounts(init))
-        if (mount.mount_point.starts_with("/dev/") && Path(mount.mount_point).filename().string().starts_with("tty"))
-            result.push_back(mount.mount_point);
-    return result;
-}
-
-/// CRIU dumps a task that has such a terminal open, and then can't restore it ("slave peer without master", 4.2.1).
-void refuse_open_terminals(const std::string& container, pid_t init, const std::vector<std::string>& terminals) {
-    for (const proc::Stat& task : proc::tree_of(init, proc::all_processes())) {
-        std::error_code ended;
-        for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", task.id.pid), ended)) {
-            const std::string file = sys::read_link(entry.path()).value_or("");
-            if (std::find(terminals.begin(), terminals.end(), file) == terminals.end()) continue;
-            throw Error(Kind::failed, fmt::format("process {} ({}) of '{}' has {} open, whose other end is with LXC's "
-                                                  "monitor: it could not be restored",
-                                                  task.id.pid, task.command, container, file))
-                .hint("end it (a getty, often, which its inittab or init starts), or set lxc.tty.max = 0");
-        }
-    }
-}
-
-/// Lines of a CRIU configuration: what is mounted in the terminals' places.
-std::string terminal_configuration(const Json& terminals) {
-    std::string text;
-    for (const std::string terminal : terminals) text += "external mnt[" + terminal + "]:/dev/null\n";
-    return text;
 }
 
 /// Where its cgroups begin; LXC gives a container another name than before where that one is taken.
@@ -105,6 +71,15 @@ void take_log(const Path& images, const Path& to) {
     std::error_code missing;
     std::filesystem::copy_file(images / "restore.log", to, std::filesystem::copy_options::overwrite_existing, missing);
     for (const char* name : {"restore.log", "stats-restore"}) std::filesystem::remove(images / name, missing);
+}
+
+/// Freezes a container whose tasks CRIU has left stopped, so that it comes back without a step. A SIGCONT is taken when
+/// it is thawed.
+void freeze_stopped(std::vector<std::string> lxc_freeze, pid_t init, bool hold) {
+    sys::Command freeze;
+    freeze.args = std::move(lxc_freeze);
+    (void)sys::run_or_throw(freeze);
+    if (!hold) proc::continue_tree(init);
 }
 
 }  // namespace
@@ -183,21 +158,26 @@ void LxcAdapter::refuse_unsupported(const std::string& container) const {
     const auto refuse = [&](const std::string& why, const std::string& remedy) {
         throw Error(Kind::failed, "the container '" + container + "' " + why).hint(remedy);
     };
-    if (status(container) == Status::paused)
-        refuse("is frozen, and LXC restores it running", "`lxc-unfreeze` it first");
     if (const std::string rootfs = setting(container, "lxc.rootfs.path"); folder_of_rootfs(rootfs).empty())
         refuse("has the root file system '" + rootfs + "', and stasis keeps LXC's only where it is a folder",
                "give it one of its own (lxc.rootfs.path = dir:...)");
     if (setting(container, "lxc.ephemeral") == "1")
         refuse("is removed by LXC as soon as it ends (lxc.ephemeral): nothing would be left to restore",
                "make it without lxc.ephemeral");
-    if (!setting(container, "lxc.idmap").empty())
-        refuse("is unprivileged (lxc.idmap), which stasis does not restore", "run it without lxc.idmap");
+    if (const std::optional<proc::Stat> first = init(container))
+        if (const uid_t user = proc::read_status(first->parent).uid; user != 0)
+            refuse(fmt::format("was started by user {}, and LXC restores root's alone", user),
+                   "run it as root; with lxc.idmap its processes are as unprivileged");
     std::istringstream types(setting(container, "lxc.net"));
-    for (std::string type; types >> type;)
+    for (std::string type; types >> type;) {
+        // CRIU's restore of a veth fails there with EOPNOTSUPP (4.2.1, Linux 6.18).
+        if (type == "veth" && !setting(container, "lxc.idmap").empty())
+            refuse("is unprivileged (lxc.idmap) and has a veth, which CRIU can't make again in its user namespace",
+                   "run it without lxc.idmap, or with lxc.net.0.type = empty");
         if (type != "empty" && type != "veth")
             refuse("has a network of the type '" + type + "', which stasis does not restore with LXC",
                    "give it lxc.net.0.type = veth, or empty");
+    }
 }
 
 std::vector<BindMount> LxcAdapter::bind_mounts(const std::string& container) const {
@@ -224,7 +204,9 @@ Description LxcAdapter::describe(const std::string& container) const {
     description.runtime = name();
     description.name = container;
     description.init = first->id;
+    description.paused = status(container) == Status::paused;
     description.rootfs = folder_of_rootfs(setting(container, "lxc.rootfs.path"));
+    description.order = order_from(setting(container, "lxc.start.order"));
     description.volumes = bind_mounts(container);
     description.freezer = freezer_of(first->id);
     description.options = {{"cgroup-mode", "full", "LXC restores its cgroups that way"},
@@ -233,25 +215,30 @@ Description LxcAdapter::describe(const std::string& container) const {
                            {"enable-external-masters", "", "LXC's mounts may follow the host's"},
                            {"enable-fs", "hugetlbfs", "LXC mounts it"},
                            {"enable-fs", "tracefs", "LXC mounts it"}};
+    if (description.paused)
+        description.options.push_back({"freeze-cgroup", description.freezer, "the container is frozen and stays so"});
     for (const BindMount& mount : description.volumes)
         description.options.push_back({"external", "mnt[/" + mount.destination + "]:" + mount.destination,
                                        "this mount comes from outside the container"});
-    if (const std::string console = console_of(first->id.pid); !console.empty()) {
-        description.options.push_back(
-            {"external", std::string("mnt[/dev/console]:") + kConsoleKey, "LXC gives it a new console"});
-        description.options.push_back({"external", console, "LXC gives it a new console"});
-        description.image_files = {{kConsoleFile, console}};
-    }
-    const std::vector<std::string> terminals = terminals_of(first->id.pid);
-    refuse_open_terminals(container, first->id.pid, terminals);
-    for (const std::string& terminal : terminals)
-        description.options.push_back(
-            {"external", "mnt[" + terminal + "]:" + terminal, "its other end is with LXC's monitor"});
+    const LxcTerminals terminals = lxc_terminals(first->id.pid);
+    if (const std::optional<proc::Stat> heir = heir_of(terminals, first->id.pid))
+        throw Error(Kind::failed,
+                    fmt::format("process {} ({}) of '{}' has a mount namespace of its own, and in it the terminals of "
+                                "LXC, which CRIU could not restore",
+                                heir->id.pid, heir->command, container))
+            .hint(
+                "set lxc.tty.dir = lxc and start the container again, or have the process go without (for a unit of "
+                "systemd: PrivateTmp=, ProtectSystem= and the like)");
+    const OptionList left_out = options_for(terminals);
+    description.options.insert(description.options.end(), left_out.begin(), left_out.end());
+    if (!terminals.consoles.empty()) description.image_files = {{kConsoleFile, terminals.consoles.front().id}};
     description.options.push_back({"external", "mnt[]", "CRIU finds what else is mounted from the host, as for LXC"});
     description.makes_network = true;
     description.runtime_files = {{kConfig, sys::read_file(config_of(container))}};
-    description.details = {
-        {"rootfs", description.rootfs.string()}, {"terminals", terminals}, {"freezer", description.freezer.string()}};
+    description.details = {{"rootfs", description.rootfs.string()},
+                           {"terminals", to_json(terminals.others)},
+                           {"freezer", description.freezer.string()},
+                           {"paused", description.paused}};
     return description;
 }
 
@@ -302,11 +289,12 @@ proc::Identity LxcAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
 proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& interrupts) const {
     const Path freezer = plan.details.at("freezer").get<std::string>();
     end_remains(freezer);
+    const bool frozen = plan.details.value("paused", false);
+    const LxcSubstitutes terminals(plan.details.at("terminals"));
     const Path configuration = plan.logs / (plan.log_name + ".conf");
-    sys::write_file_atomically(configuration,
-                               plan.criu_configuration + terminal_configuration(plan.details.at("terminals")) +
-                                   (plan.hold ? "leave-stopped\n" : ""),
-                               0600);
+    sys::write_file_atomically(
+        configuration,
+        plan.criu_configuration + terminals.configuration() + (plan.hold || frozen ? "leave-stopped\n" : ""), 0600);
 
     // liblxc takes a console from the container's own devpts, where it has one (lxc.pty.max), and then does not hand
     // it to CRIU (5.0.2); the devpts itself and its size are in the images.
@@ -324,6 +312,7 @@ proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& 
     // The monitor that it leaves behind keeps these open.
     const sys::UniqueFd said = sys::memory_file("lxc-checkpoint");
     restore.err = said.get();
+    terminals.hand_to(restore);
     const proc::Orphans orphans;
     sys::Child child = sys::Child::start(restore);
     const sys::WaitStatus ended = wait_for_restore(child, ::getpid(), interrupts);
@@ -332,7 +321,11 @@ proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& 
     take_log(plan.images, log);
     // It returns 0 where CRIU failed after the monitor had begun (5.0.2).
     const std::optional<proc::Stat> first = init(plan.name);
-    if (ended.ok() && first && proc::is_alive(first->id)) return first->id;
+    if (ended.ok() && first && proc::is_alive(first->id)) {
+        proc::give_unified_cgroups_to_owners(first->id.pid);
+        if (frozen) freeze_stopped(command("lxc-freeze", plan.name), first->id.pid, plan.hold);
+        return first->id;
+    }
     orphans.end_all();
     end_remains(freezer);
     interrupts.check();

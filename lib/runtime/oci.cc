@@ -53,15 +53,11 @@ std::vector<BindMount> bind_mounts(const Json& config, const Path& bundle) {
     return result;
 }
 
-/// `runc restore` hands outside mounts back under these keys: masked files as the host's
-/// /dev/null, all others by where they are mounted.
-std::string mount_key(const proc::Mount& mount) { return mount.root == "/null" ? "/dev/null" : mount.mount_point; }
-
-OptionList mount_options(const proc::Identity& init, const Json& config) {
+OptionList mount_options(const proc::Identity& init, const Json& config, const MountKey& key) {
     OptionList options;
     for (const proc::Mount& mount :
          mounts_from_outside(proc::mounts(init.pid), proc::mounts(::getpid()), has_own_namespace(config, "cgroup")))
-        options.push_back({"external", "mnt[" + mount.mount_point + "]:" + mount_key(mount),
+        options.push_back({"external", "mnt[" + mount.mount_point + "]:" + key(mount),
                            "this mount comes from outside the container"});
     return options;
 }
@@ -80,6 +76,8 @@ OptionList namespace_options(const proc::Identity& init, const Json& config) {
 
 }  // namespace
 
+std::string runc_mount_key(const proc::Mount& mount) { return mount.root == "/null" ? "/dev/null" : mount.mount_point; }
+
 Path freezer_of(const proc::Identity& init) {
     const Path base = "/sys/fs/cgroup";
     Path unified;
@@ -95,11 +93,11 @@ Json read_oci_config(const Path& bundle) {
     try {
         return Json::parse(sys::read_file(bundle / "config.json"));
     } catch (const nlohmann::json::exception&) {
-        throw Error(Kind::failed, "'" + (bundle / "config.json").string() + "' is not a runc configuration");
+        throw Error(Kind::failed, "'" + (bundle / "config.json").string() + "' is not a container's configuration");
     }
 }
 
-Description describe_oci(const OciContainer& container, const Json& config) {
+Description describe_oci(const OciContainer& container, const Json& config, const MountKey& key) {
     const Stdio stdio = look_at_stdio(container.init.pid);
     Description description;
     description.init = container.init;
@@ -107,13 +105,13 @@ Description describe_oci(const OciContainer& container, const Json& config) {
     description.rootfs = container.rootfs;
     description.volumes = bind_mounts(config, container.bundle);
     description.freezer = freezer_of(container.init);
-    description.order = annotation(config, "org.stasis.order");
+    description.order = annotation(config, kOrderName);
 
     description.options = {
         {"root", description.rootfs, "the container's root file system"},
         {"cgroup-mode", "soft", "its runtime makes the container's cgroups again; the host's stay as they are"}};
     for (const OptionList& more :
-         {mount_options(container.init, config), namespace_options(container.init, config), stdio.options})
+         {mount_options(container.init, config, key), namespace_options(container.init, config), stdio.options})
         description.options.insert(description.options.end(), more.begin(), more.end());
     if (description.paused)
         description.options.push_back({"freeze-cgroup", description.freezer, "the container is paused and stays so"});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "lib/runtime/runtime.h"
@@ -15,12 +16,21 @@ struct OciContainer {
     bool paused = false;
 };
 
+/// The annotation, or label, with Description::order.
+constexpr const char* kOrderName = "org.stasis.order";
+
 /// A bundle's config.json. Throws Kind::failed where it can't be read as one.
 Json read_oci_config(const Path& bundle);
 
+/// Under which key a runtime's restore hands a mount from outside back.
+using MountKey = std::function<std::string(const proc::Mount&)>;
+
+/// That of `runc restore`: masked files as the host's /dev/null, all others by where they are mounted.
+std::string runc_mount_key(const proc::Mount& mount);
+
 /// What its configuration and the kernel say of it. The caller adds what only the runtime knows: names first of all.
 /// Its details hold `bundle`, `freezer`, `paused`, `stdio`, `console`, `network_path` and `own_network`.
-Description describe_oci(const OciContainer& container, const Json& config);
+Description describe_oci(const OciContainer& container, const Json& config, const MountKey& key);
 
 /// The folder of the freezer that the container has for itself, or "" where its init sits in the root of the
 /// hierarchy.

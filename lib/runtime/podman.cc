@@ -89,6 +89,12 @@ bool has_restart_policy(const Json& known) {
     return !policy.empty() && policy != "no";
 }
 
+/// A label is what podman's users give a container; an annotation reaches runc's configuration, too.
+std::string order_of(const Json& known, const std::string& annotated) {
+    const Json labels = known.at("Config").value("Labels", Json());  // null where there are none
+    return labels.is_object() ? labels.value(kOrderName, annotated) : annotated;
+}
+
 /// What podman's restore can't bring back.
 void refuse_unsupported(const std::string& container, const Json& known) {
     const auto refuse = [&](const std::string& why, const std::string& remedy) {
@@ -237,9 +243,11 @@ Description PodmanAdapter::describe(const std::string& container) const {
     const Path bundle = static_folder(known);
     const Json config = read_oci_config(bundle);
     const Path rootfs = config.at("root").at("path").get<std::string>();
-    Description description = describe_oci({bundle, rootfs, init->id, status == Status::paused}, config);
+    Description description =
+        describe_oci({bundle, rootfs, init->id, status == Status::paused}, config, runc_mount_key);
     description.runtime = name();
     description.name = known.at("Name");
+    description.order = order_of(known, description.order);
     description.rootfs_by_runtime = true;
     description.volumes = volumes_of(known);
     description.own_folders = own_folders(known, config);

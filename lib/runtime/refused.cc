@@ -16,40 +16,20 @@ struct Engine {
     std::function<Error(const std::string& container)> refusal;
 };
 
-bool is_folder(const Path& path) {
-    std::error_code missing;
-    return std::filesystem::is_directory(path, missing);
-}
-
 std::string version_of(const std::string& program) {
     if (!sys::find_program(program)) return "";
     const std::string said = sys::ask({program, "--version"});
     return said.substr(0, said.find('\n'));
 }
 
-/// containerd (1.x and 2.x) has a folder for each task that lives, below its namespace's.
-const Path kTasks = "/run/containerd/io.containerd.runtime.v2.task";
-constexpr const char* kNamespaceOfDocker = "moby";
-
-Status status_in_containerd(const std::string& container) {
-    std::error_code missing;
-    for (const auto& entry : std::filesystem::directory_iterator(kTasks, missing))
-        if (entry.path().filename() != kNamespaceOfDocker && is_folder(entry.path() / container))
-            return Status::running;
-    return Status::absent;
-}
-
-/// By its name or the beginning of its id, as docker itself takes it.
-Status status_in_docker(const std::string& container) {
-    constexpr std::size_t kLeastOfId = 4;
-    std::error_code missing;
-    for (const auto& entry : std::filesystem::directory_iterator("/var/lib/docker/containers", missing)) {
-        const std::string id = entry.path().filename();
-        const std::string text = sys::read_file_if_exists(entry.path() / "config.v2.json").value_or("{}");
-        const Json config = Json::parse(text, nullptr, false);
-        const bool is_meant = (config.is_object() && config.value("Name", "") == "/" + container) ||
-                              (container.size() >= kLeastOfId && id.starts_with(container));
-        if (is_meant) return is_folder(kTasks / kNamespaceOfDocker / id) ? Status::running : Status::stopped;
+/// LXD and Incus keep a folder for each container, and one of liblxc's sockets for one that runs (5.0.2, commands.c).
+Status status_in_lxd(const std::vector<Path>& folders, const std::string& container) {
+    for (const Path& folder : folders) {
+        std::error_code missing;
+        const Path own = folder / "containers" / container;
+        if (!std::filesystem::exists(std::filesystem::symlink_status(own, missing))) continue;
+        const std::string sockets = sys::read_file_if_exists("/proc/net/unix").value_or("");
+        return sockets.find("@" + own.string() + "/command") != std::string::npos ? Status::running : Status::stopped;
     }
     return Status::absent;
 }
@@ -58,24 +38,18 @@ Error refuse(const std::string& container, const std::string& why) {
     return {Kind::failed, "the container '" + container + "' " + why + "; nothing was touched"};
 }
 
-Error refusal_of_crun(const std::string& container) {
-    // Without it crun has no `restore` (Debian 12's crun 1.8.1).
-    const bool has_criu =
-        sys::find_program("crun") && sys::ask({"crun", "--version"}).find("+CRIU") != std::string::npos;
-    return refuse(container, has_criu ? "runs in crun, which stasis does not restore"
-                                      : "runs in crun, which is built without CRIU here: it could be dumped, but "
-                                        "never restored")
-        .hint("make it again with runc, which takes the same bundle");
+Error refusal_of_lxd(const std::string& container) {
+    return refuse(container, "belongs to LXD, which would not know of a restore by stasis")
+        .hint(
+            "LXD itself has `lxc stop --stateful` and `lxc snapshot --stateful` (with migration.stateful=true); stasis "
+            "keeps containers of LXC (lxc-create), with the same images");
 }
 
-Error refusal_of_docker(const std::string& container) {
-    return refuse(container, "belongs to docker, which would not know of a restore by stasis")
-        .hint("make it again with podman or runc; docker itself has `docker checkpoint` (experimental)");
-}
-
-Error refusal_of_containerd(const std::string& container) {
-    return refuse(container, "belongs to containerd, which would not know of a restore by stasis")
-        .hint("make it again with podman or runc; containerd itself has `ctr container checkpoint`");
+Error refusal_of_incus(const std::string& container) {
+    return refuse(container, "belongs to Incus, which would not know of a restore by stasis")
+        .hint(
+            "Incus itself has `incus stop --stateful` and `incus snapshot create --stateful` (with "
+            "migration.stateful=true); stasis keeps containers of LXC (lxc-create), with the same images");
 }
 
 class RefusedAdapter : public Adapter {
@@ -109,14 +83,15 @@ class RefusedAdapter : public Adapter {
 }  // namespace
 
 std::vector<std::unique_ptr<Adapter>> make_refused_adapters() {
-    const auto status_in_crun = [](const std::string& container) {
-        return is_folder(Path("/run/crun") / container) ? Status::running : Status::absent;
+    const auto status_in_deb_or_snap = [](const std::string& container) {
+        return status_in_lxd({"/var/lib/lxd", "/var/snap/lxd/common/lxd"}, container);
+    };
+    const auto status_in_incus = [](const std::string& container) {
+        return status_in_lxd({"/var/lib/incus"}, container);
     };
     std::vector<std::unique_ptr<Adapter>> adapters;
-    for (Engine& engine :
-         std::vector<Engine>{{"crun", "crun", status_in_crun, refusal_of_crun},
-                             {"docker", "docker", status_in_docker, refusal_of_docker},
-                             {"containerd", "containerd", status_in_containerd, refusal_of_containerd}})
+    for (Engine& engine : std::vector<Engine>{{"lxd", "lxd", status_in_deb_or_snap, refusal_of_lxd},
+                                              {"incus", "incusd", status_in_incus, refusal_of_incus}})
         adapters.push_back(std::make_unique<RefusedAdapter>(std::move(engine)));
     return adapters;
 }

@@ -1,256 +1,35 @@
 #include "lib/runtime/runc.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 
-#include <fmt/format.h>
-
-#include "lib/base/error.h"
-#include "lib/proc/orphans.h"
 #include "lib/runtime/oci.h"
+#include "lib/runtime/private_mount.h"
 #include "lib/runtime/runc_network.h"
-#include "lib/runtime/stdio.h"
-#include "lib/sys/child.h"
 
 namespace stasis::runtime {
-namespace {
 
-constexpr int kDeathTimeoutMs = 10'000;
-
-Status parse_status(const std::string& text) {
-    if (text == "running") return Status::running;
-    if (text == "paused") return Status::paused;
-    if (text == "created") return Status::created;
-    return Status::stopped;
-}
-
-/// Does podman look after it? podman's containers lie in runc's default folder, where theirs show by a label (4.3.1).
-bool is_podmans(const Path& state) {
-    const std::string text = sys::read_file_if_exists(state).value_or("");
+bool RuncAdapter::is_podmans(const std::string& container) const {
+    // They show by a label (podman 4.3.1).
+    const std::string text = sys::read_file_if_exists(folder_of(container) / "state.json").value_or("");
     const Json json = Json::parse(text, nullptr, false);
     const Json labels = json.is_object() ? json.value("/config/labels"_json_pointer, Json::array()) : Json::array();
     return std::find(labels.begin(), labels.end(), "io.container.manager=libpod") != labels.end();
 }
 
-}  // namespace
+std::string RuncAdapter::mount_key(const proc::Mount& mount) const { return runc_mount_key(mount); }
 
-std::vector<std::string> RuncAdapter::command(const std::vector<std::string>& words) const {
-    std::vector<std::string> args{"runc", "--root", root_};
-    args.insert(args.end(), words.begin(), words.end());
-    return args;
-}
-
-std::string RuncAdapter::version() const {
-    sys::Command version;
-    version.args = {"runc", "--version"};
-    const std::string said = sys::run_or_throw(version);
-    return said.substr(0, said.find('\n'));
-}
-
-bool RuncAdapter::knows(const std::string& container) const {
-    return ::access((root_ / container / "state.json").c_str(), F_OK) == 0;
-}
-
-std::optional<Json> RuncAdapter::state(const std::string& container) const {
-    if (!knows(container)) return std::nullopt;
-    sys::Command command;
-    command.args = this->command({"state", container});
-    const sys::RunResult result = sys::run(command);
-    if (result.status.ok()) return Json::parse(result.out);
-    if (!knows(container)) return std::nullopt;  // deleted meanwhile
-    // It may run: nobody must take it for absent, and restore over it.
-    throw Error(Kind::failed,
-                "`runc state " + container + "` does not work: " + result.err.substr(0, result.err.find('\n')));
-}
-
-Status RuncAdapter::status(const std::string& container) const {
-    const std::optional<Json> known = state(container);
-    return known ? parse_status(known->at("status")) : Status::absent;
-}
-
-std::optional<std::vector<std::string>> RuncAdapter::list() const {
-    std::vector<std::string> names = sys::list_directory(root_);
-    std::erase_if(names,
-                  [this](const std::string& name) { return !knows(name) || is_podmans(root_ / name / "state.json"); });
-    return names;
-}
-
-bool RuncAdapter::made_since(const std::string& container, std::filesystem::file_time_type moment) const {
-    // runc makes the folder for the container, and later replaces what is in it.
-    std::error_code missing;
-    const auto changed = std::filesystem::last_write_time(root_ / container / "state.json", missing);
-    return !missing && changed > moment;
-}
-
-Description RuncAdapter::describe(const std::string& container) const {
-    require_known(container);
-    if (is_podmans(root_ / container / "state.json"))
-        throw Error(Kind::failed, "the container '" + container + "' belongs to podman")
-            .hint("name it as podman:" + container);
-    const std::optional<Json> known = state(container);
-    if (!known) throw Error(Kind::failed, "the container '" + container + "' was deleted while we looked at it");
-    const Status status = parse_status(known->at("status"));
-    if (status == Status::created || status == Status::stopped)
-        throw Error(Kind::failed, "the container '" + container + "' is " + known->at("status").get<std::string>() +
-                                      ": there is no running process to dump")
-            .hint(status == Status::created ? "`runc start " + container + "` first"
-                                            : "`stasis restore` brings a stop state back");
-    const std::optional<proc::Stat> init = proc::read_stat(known->at("pid"));
-    if (!init) throw Error(Kind::failed, "the container '" + container + "' ended while we looked at it");
-
-    const Path bundle = known->at("bundle").get<std::string>();
-    const OciContainer found{bundle, known->at("rootfs").get<std::string>(), init->id, status == Status::paused};
-    Description description = describe_oci(found, read_oci_config(bundle));
-    description.runtime = name();
-    description.name = container;
-    description.details["root"] = root_.string();
-    return description;
-}
-
-std::vector<Evidence> RuncAdapter::evidence(const std::string& container) const {
-    require_known(container);
-    const auto state = [this, container] { return sys::ask(command({"state", container})); };
-    const auto config = [state] {
-        return sys::read_file(Path(Json::parse(state()).at("bundle").get<std::string>()) / "config.json");
-    };
-    return {{"state.json", state, EvidenceFormat::json}, {"config.json", config, EvidenceFormat::json}};
-}
-
-std::vector<std::string> RuncAdapter::obstacles(const RestorePlan& plan) const {
-    std::vector<std::string> found;
-    const Path bundle = plan.details.at("bundle").get<std::string>();
-    const std::optional<std::string> config = sys::read_file_if_exists(bundle / "config.json");
-    if (config && *config != sys::read_file(plan.runtime_files / "config.json"))
-        found.push_back("'" + (bundle / "config.json").string() +
-                        "' has changed since the dump; the one it needs is '" +
-                        (plan.runtime_files / "config.json").string() + "'");
-    const std::string network = plan.details.at("network_path");
-    if (!network.empty() && ::access(network.c_str(), F_OK) != 0)
-        found.push_back("the network namespace '" + network + "' is not there; create it, with its addresses, first");
-    if (plan.details.at("console").get<bool>() && !plan.console_socket)
-        found.push_back(
-            "it has a console, whose other end someone must hold: name a socket with --console-socket, as for `runc "
-            "run`");
-    return found;
-}
-
-void RuncAdapter::clear_away(const std::string& container) const {
-    if (!std::filesystem::exists(std::filesystem::symlink_status(root_ / container))) return;
-    sys::Command remove;
-    remove.args = command({"delete", container});
-    // A runc that was killed before it wrote a state has left a folder without one; only --force removes it.
-    if (!knows(container)) remove.args = command({"delete", "--force", container});
-    (void)sys::run_or_throw(remove);
-}
-
-proc::Identity RuncAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
-    const Path bundle = plan.details.at("bundle").get<std::string>();
-    if (!std::filesystem::exists(bundle / "config.json")) {
-        std::filesystem::create_directories(bundle);
-        sys::write_file_atomically(bundle / "config.json", sys::read_file(plan.runtime_files / "config.json"), 0644);
-    }
-    clear_away(plan.name);
-    end_remains(plan.details.at("freezer").get<std::string>());
-
-    // runc's restore has no flag for most of CRIU's options; CRIU reads them from this file.
-    const Path configuration = plan.logs / (plan.log_name + ".conf");
-    // Works beside runc's own options (runc 1.1.5, CRIU 4.2.1); runc then says that it runs.
-    const std::string hold = plan.hold ? "leave-stopped\n" : "";
-    sys::write_file_atomically(configuration,
-                               plan.criu_configuration + inherit_configuration(plan.details.at("stdio")) + hold, 0600);
-    const Path runc_log = plan.logs / (plan.log_name + ".runc");
-    const Path pid_file = plan.logs / (plan.log_name + ".pid");
-    std::vector<std::string> words{"--log",
-                                   runc_log,
-                                   "restore",
-                                   "--detach",
-                                   "--pid-file",
-                                   pid_file,
-                                   "--bundle",
-                                   bundle,
-                                   "--image-path",
-                                   plan.images,
-                                   "--work-path",
-                                   plan.logs,
-                                   "--manage-cgroups-mode",
-                                   "soft",
-                                   "--tcp-established",
-                                   "--file-locks"};
+std::vector<std::string> RuncAdapter::restore_command(const Restore& restore) const {
+    const RestorePlan& plan = restore.plan;
+    std::vector<std::string> words = restore_words(restore);
     if (plan.lazy) words.emplace_back("--lazy-pages");
-    if (plan.console_socket) words.insert(words.end(), {"--console-socket", plan.console_socket->string()});
     words.push_back(plan.name);
+    if (!plan.details.at("own_network").get<bool>()) return command(words);
 
-    sys::Command restore;
-    restore.args = command(words);
-    if (plan.details.at("own_network").get<bool>()) {
-        const std::string self = sys::read_link("/proc/self/exe").value_or("");
-        const Path config = plan.logs / (plan.log_name + ".config.json");
-        sys::write_file_atomically(config, with_network_hook(read_oci_config(bundle), self), 0600);
-        const std::vector<std::string> prefix{self, "run-with-config", config, bundle / "config.json", "--"};
-        restore.args.insert(restore.args.begin(), prefix.begin(), prefix.end());
-    }
-    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
-                       "CRIU_CONFIG_FILE=" + configuration.string()};
-    const std::array<sys::UniqueFd, 3> stdio = open_again(plan.details.at("stdio"));
-    restore.in = stdio[0].get();
-    restore.out = stdio[1].get();
-    restore.err = stdio[2].get();
-    if (plan.lock_fd >= 0) restore.descriptors.emplace_back(plan.lock_fd, plan.lock_fd);
-    const proc::Orphans orphans;
-    sys::Child runc = sys::Child::start(restore);
-    const sys::WaitStatus ended = wait_for_restore(runc, runc.pid(), interrupts);
-
-    const Path criu_log = plan.logs / plan.log_name;
-    (void)::rename((plan.logs / "restore.log").c_str(), criu_log.c_str());
-    if (!ended.ok()) {
-        orphans.end_all();
-        interrupts.check();
-        const std::string said = sys::read_file_if_exists(runc_log).value_or("");
-        throw Error(Kind::failed, "runc restore ended with " + ended.describe())
-            .details({said.substr(0, said.find('\n'))})
-            .log(criu_log);
-    }
-    if (plan.details.at("paused").get<bool>()) {
-        sys::Command pause;
-        pause.args = command({"pause", plan.name});
-        (void)sys::run_or_throw(pause);
-    }
-    const std::optional<proc::Stat> init = proc::read_stat(std::stoi(sys::read_file(pid_file)));
-    if (!init || !proc::is_alive(init->id))
-        throw Error(Kind::failed, "the container ended right after it was restored").log(criu_log);
-    return init->id;
-}
-
-void RuncAdapter::kill(const std::string& container) const {
-    const std::optional<Json> known = state(container);
-    if (!known) return;
-    const std::optional<proc::Stat> init = proc::read_stat(known->at("pid"));
-    sys::Command kill;
-    kill.args = command({"kill", container, "KILL"});
-    (void)sys::run_or_throw(kill);
-    if (parse_status(known->at("status")) == Status::paused) {
-        // A frozen task takes the signal when it is thawed.
-        sys::Command resume;
-        resume.args = command({"resume", container});
-        (void)sys::run(resume);
-    }
-    if (init && !proc::wait_until_ended(init->id, kDeathTimeoutMs))
-        throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
-}
-
-void RuncAdapter::remove(const std::string& container, const Json& details) const {
-    const Status now = status(container);
-    if (now == Status::running || now == Status::paused || now == Status::created) kill(container);
-    clear_away(container);
-    end_remains(details.at("freezer").get<std::string>());
-    if (std::filesystem::exists(root_ / container)) {
-        sys::Command remove;
-        remove.args = command({"delete", "--force", container});
-        (void)sys::run_or_throw(remove);
-    }
+    const Path original = restore.bundle / "config.json";
+    const Path config = plan.logs / (plan.log_name + ".config.json");
+    const std::string self = sys::read_link("/proc/self/exe").value_or("");
+    sys::write_file_atomically(config, with_network_hook(read_oci_config(restore.bundle), self), 0600);
+    return with_mount(config, original, command(words));
 }
 
 }  // namespace stasis::runtime

@@ -4,9 +4,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -55,19 +53,6 @@ void prepare_network() {
     if (::setns(network.get(), CLONE_NEWNET) < 0) throw system_error(errno, "enter the container's network namespace");
     bring_loopback_up();
     set_network_sysctls(config);
-}
-
-void run_with_config(const sys::Path& config, const sys::Path& original, std::vector<std::string> command) {
-    // Slaves: what is mounted on the host later still reaches the container, but not the other way.
-    if (::unshare(CLONE_NEWNS) < 0 || ::mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0)
-        throw system_error(errno, "make a mount namespace for runc");
-    if (::mount(config.c_str(), original.c_str(), nullptr, MS_BIND, nullptr) < 0)
-        throw system_error(errno, "mount a configuration over '" + original.string() + "'");
-    std::vector<char*> args;
-    for (std::string& word : command) args.push_back(word.data());
-    args.push_back(nullptr);
-    (void)::execvp(args[0], args.data());
-    throw system_error(errno, "start '" + command.front() + "'");
 }
 
 }  // namespace stasis::runtime

@@ -23,8 +23,4 @@ std::string with_network_hook(Json config, const std::string& program);
 /// Throws system_error.
 void prepare_network();
 
-/// `stasis run-with-config`: mounts `config` over `original` in a mount namespace of our own and
-/// becomes `command`. Returns only by throwing system_error.
-[[noreturn]] void run_with_config(const sys::Path& config, const sys::Path& original, std::vector<std::string> command);
-
 }  // namespace stasis::runtime

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/error.h"
 #include "lib/base/evidence.h"
 #include "lib/base/json.h"
 #include "lib/base/option.h"
@@ -21,6 +22,7 @@ using sys::Path;
 struct Settings {
     Path runc_root = "/run/runc";
     std::optional<Path> lxc_path;  ///< where LXC keeps its containers; else LXC says
+    Path crun_root = "/run/crun";
 };
 
 enum class Status { absent, created, stopped, running, paused };
@@ -64,7 +66,8 @@ struct Description {
     bool makes_network = false;  ///< a restore makes its network devices again, on any host
     /// The freezer that the runtime uses for this container; empty where it has none of its own.
     Path freezer;
-    /// What the container says of its place among others that are stopped and restored together; "" for nothing.
+    /// What the container says of its place among others that are stopped and restored together: the lower ones are
+    /// stopped first and restored last; "" for nothing.
     std::string order;
 };
 
@@ -135,6 +138,10 @@ class Adapter {
     /// Removes a container that runs, is half restored, or has ended, and what the runtime keeps of it; not its files.
     /// `details` as in its description.
     virtual void remove(const std::string& container, const Json& /*details*/) const { kill(container); }
+
+    /// Why this container can't be restored, and what to do instead; nothing where it can. Such a container is only
+    /// dumped to a directory, for inspection.
+    virtual std::optional<Error> no_restore(const std::string&) const { return std::nullopt; }
 };
 
 /// The runtimes that stasis knows, in the order in which a bare name is looked for.

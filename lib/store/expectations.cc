@@ -15,6 +15,8 @@ Json expectations_to_json(const Expectations& expected) {
         json["mounts"].push_back({{"source", encode_path(mount.source)},
                                   {"destination", encode_path(mount.destination)},
                                   {"folder", mount.folder}});
+    json["mount_points"] = Json::array();
+    for (const std::string& place : expected.mount_points) json["mount_points"].push_back(encode_path(place));
     json["pids"] = expected.pids;
     json["addresses"] = expected.addresses;
     json["listeners"] = Json::array();
@@ -39,6 +41,8 @@ Expectations expectations_from_json(const Json& json) {
     for (const Json& mount : json.at("mounts"))
         expected.mounts.push_back(
             {decode_path(mount.at("source")), decode_path(mount.at("destination")), mount.at("folder")});
+    for (const Json& place : json.value("mount_points", Json::array()))  // older ones have none
+        expected.mount_points.push_back(decode_path(place));
     expected.pids = json.at("pids").get<std::vector<pid_t>>();
     expected.addresses = json.at("addresses").get<std::vector<std::string>>();
     for (const Json& listener : json.at("listeners"))

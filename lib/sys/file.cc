@@ -38,6 +38,17 @@ std::string read_all(int fd, std::string_view what) {
     }
 }
 
+std::string read_end(const Path& path, std::size_t most) {
+    const UniqueFd file = open_path(path, O_RDONLY);
+    struct stat info {};
+    if (::fstat(file.get(), &info) != 0) fail("look at", path);
+    std::string text(std::min(static_cast<std::size_t>(info.st_size), most), '\0');
+    const ssize_t got = ::pread(file.get(), text.data(), text.size(), info.st_size - static_cast<off_t>(text.size()));
+    if (got < 0) fail("read", path);
+    text.resize(static_cast<std::size_t>(got));
+    return text;
+}
+
 std::string read_file(const Path& path) { return read_all(open_path(path, O_RDONLY).get(), path.native()); }
 
 std::optional<std::string> read_file_if_exists(const Path& path) {

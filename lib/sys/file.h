@@ -20,6 +20,9 @@ std::string read_file(const Path& path);
 /// The whole of a file below `directory`, or nothing where it does not exist.
 std::optional<std::string> read_file_if_exists(const Path& path);
 
+/// The last bytes of a file, `most` of them at most.
+std::string read_end(const Path& path, std::size_t most);
+
 /// Everything that can be read from `fd` from its start on.
 std::string read_all(int fd, std::string_view what);
 

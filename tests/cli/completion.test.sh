@@ -8,7 +8,7 @@ for shell in bash zsh fish; do
     for word in snapshot stateful-stop restore move-to-host check list info verify delete bug-report completion with-volumes console-socket runc-root; do
         check_has "$OUT" "$word"
     done
-    for word in receive rsync-transport selftest-target prepare-network run-with-config; do check_hasnt "$OUT" "$word"; done
+    for word in receive rsync-transport selftest-target prepare-network run-with-mount; do check_hasnt "$OUT" "$word"; done
     if command -v $shell >/dev/null; then $shell -n "$WORK/$shell" || fail "$shell can't read its completions"; fi
 done
 

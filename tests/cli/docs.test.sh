@@ -185,7 +185,7 @@ check_blockers() {
     rows=$(grep -hoE '^    \{"[^"]+", "[a-z_-]+", ' "$root/lib/inspect/files.cc" | grep -oE '"[a-z_-]+", $' | grep -oE '[a-z_-]+')
     same "ids in lib/inspect and lib/ops/examine.cc" "$ids"$'\n'"$rows"$'\n'exec \
         "BLOCKERS in stasis.8" "$(section "$manual" BLOCKERS | tags)"
-    same "ids in lib/inspect/warnings.cc" "$(pushed_ids "$root/lib/inspect/warnings.cc")" \
+    same "ids of warnings" "$(pushed_ids "$root"/lib/inspect/warnings.cc "$root"/lib/ops/{dump,lost_mounts}.cc)" \
         "WARNINGS in stasis.8" "$(section "$manual" WARNINGS | tags)"
 }
 

@@ -20,13 +20,13 @@ expect 2 stasis delete "pid:$T" ../other
 expect 2 stasis info "pid:$T" ../other
 expect 2 stasis restore "pid:$T" ../other
 fails 2 "stasis: error: there is no runtime 'dock'
-stasis: hint: stasis knows: runc, podman, lxc, pid, crun, docker, containerd" stasis snapshot dock:web
+stasis: hint: stasis knows: runc, crun, podman, lxc, pid, docker, containerd, lxd, incus" stasis snapshot dock:web
 [ ! -e "$WORK/x" ] && [ ! -e "$STORE/x" ] || fail "a name left the store"
 
 # Nobody knows it.
 fails 4 "stasis: error: no runtime knows 'no-such-thing', and the store holds nothing of that name
-stasis: hint: \`stasis list\` shows what is stored; runtimes: runc, podman, lxc, pid, crun, docker, containerd" stasis snapshot no-such-thing
-OTHER="stasis: hint: \`stasis list\` shows what is stored; another state folder of runc is named with --runc-root, another one of LXC with --lxc-path"
+stasis: hint: \`stasis list\` shows what is stored; runtimes: runc, crun, podman, lxc, pid, docker, containerd, lxd, incus" stasis snapshot no-such-thing
+OTHER="stasis: hint: \`stasis list\` shows what is stored; a runtime's folder elsewhere is named with --runc-root, --crun-root or --lxc-path"
 for name in "pid 2147483646" "pid $T-x" "pid 0$T" "pid 0" "runc no-such-thing"; do
     fails 4 "stasis: error: ${name% *} knows no '${name#* }'
 $OTHER" stasis --runc-root "$WORK" snapshot "${name/ /:}"

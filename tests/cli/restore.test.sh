@@ -21,7 +21,7 @@ manifest=$(sha256sum "$STORE/pid/$T/$stop/manifest.json")
 for i in 1 2; do # a checkpoint is never consumed
     forget_trace
     works stasis restore "pid:$T"
-    check_like "$OUT" "pid:$T restored from '$stop' in [0-9.]+ m?s, pid $T"
+    check_like "$OUT" "pid:$T restored from '$stop', made [0-9]+ s ago, in [0-9.]+ m?s, pid $T"
     check_eq "$(grep -c 'type: RESTORE' "$FAKE_CRIU_TRACE")" 1 "restores"
 done
 check_eq "$(sha256sum "$STORE/pid/$T/$stop/manifest.json")" "$manifest" "the manifest"
@@ -33,7 +33,7 @@ check_like "$(ls "$STORE/pid/$T/$stop/logs")" $'dump.log\nlast-restore.json\n(re
 works stasis verify
 works stasis --json restore "pid:$T" snap
 check_eq "$(json '[sorted(d), d["target"], d["checkpoint"], d["path"], d["pid"]]')" \
-    "[['checkpoint', 'lazy', 'path', 'pid', 'recreated_network', 'running_us', 'target', 'total_us', 'warnings'], 'pid:$T', 'snap', '$STORE/pid/$T/snap', $T]" "restore --json"
+    "[['away_us', 'checkpoint', 'lazy', 'path', 'pid', 'recreated_network', 'running_us', 'target', 'total_us', 'warnings'], 'pid:$T', 'snap', '$STORE/pid/$T/snap', $T]" "restore --json"
 cp -a "$STORE/pid/$T/snap" "$WORK/moved"
 works stasis restore "pid:$T" --dir "$WORK/moved"
 

@@ -32,7 +32,7 @@ expect 0 "$STASIS" prune web1 $(sed -n 's/^Environment="PRUNE_OPTIONS=\(.*\)"/\1
 check_has "$(commands stasis-host.service)" "stateful-stop --all --keep-going"
 check_eq "$(settings stasis-host.service ExecStart)" "" "what can fail at the start of stasis-host.service"
 check_eq "$(settings stasis-host.service RemainAfterExit)" yes "RemainAfterExit: only then is it stopped at shutdown"
-for unit in docker.service containerd.service local-fs.target remote-fs.target network.target; do
+for unit in docker.service containerd.service lxc.service podman-restart.service local-fs.target remote-fs.target network.target; do
     check_has " $(settings stasis-host.service After | tr '\n' ' ')" " $unit "
 done
 check_has "$(settings stasis-restore.service After)" stasis-host.service

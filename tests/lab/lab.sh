@@ -64,37 +64,44 @@ make_payload() {
     mkdir -p "$root$prefix"
     cp -a "$prefix/." "$root$prefix/"
     lab_bundles
-    cp "$LAB_DIR"/guest/{init,step,workloads.sh} "$root/lab/"
-    chmod 755 "$root/lab"/{init,step}
+    cp "$LAB_DIR"/guest/{init,step,workloads.sh,network} "$root/lab/"
+    chmod 755 "$root/lab"/{init,step,network}
     mkdir "$units/multi-user.target.wants"
     ln -s ../lab.service "$units/multi-user.target.wants/"
     tar -C "$root" -cf "$WORK/payload.tar" usr "${prefix#/}" lab
     rm -rf "$root"
 }
 
-# new_guest: a disk as nobody has booted it yet
+# new_guest: a disk ($DISK) as nobody has booted it yet
 new_guest() {
     [ -e "$WORK/payload.tar" ] || make_payload
-    cp --sparse=always "$LAB_CACHE/made/root.img" "$WORK/root.img"
+    cp --sparse=always "$LAB_CACHE/made/root.img" "$DISK"
 }
+DISK=$WORK/root.img
 
-# power_on KERNEL STEP [INIT]: leaves QEMU's pid in $GUEST, its console in $CONSOLE, the step's mark in $MARK.
+# power_on KERNEL STEP [INIT]: leaves QEMU's pid in $GUEST, its console in $CONSOLE, the step's mark in $MARK. It has
+# $MEMORY MiB, and is on the network of $TAP, a device of the network namespace $OUTER_NETNS, where that is set.
 power_on() {
-    local kernel=$LAB_CACHE/made/$1 nonce
+    local kernel=$LAB_CACHE/made/$1 nonce inside=() device=()
+    if [ -n "$TAP" ]; then
+        inside=(ip netns exec "$OUTER_NETNS")
+        device=(-netdev "tap,id=net,ifname=$TAP,script=no,downscript=no"
+            -device "virtio-net-pci,netdev=net,romfile=,mac=02:00:0a:4d:01:0${TAP: -1}")
+    fi
     nonce=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
     MARK="LAB $nonce"
     CONSOLE=$WORK/console.$((++BOOTS)).$1.$2
     : >"$CONSOLE"
     # One CPU: with two, 6.12 panicked now and then, in code that the other CPU had just patched. Without cx16: with it
     # one boot in 27 panicked in cmpxchg16b.
-    in_background qemu-system-x86_64 -accel "${STASIS_LAB_ACCEL:-tcg}" -cpu max,-cx16 -smp 1 -m 1024 \
-        -nodefaults -no-user-config -display none -no-reboot -serial "file:$CONSOLE" \
-        -drive "file=$WORK/root.img,format=raw,if=virtio" -drive "file=$WORK/payload.tar,format=raw,if=virtio,readonly=on" \
+    in_background "${inside[@]}" qemu-system-x86_64 -accel "${STASIS_LAB_ACCEL:-tcg}" -cpu max,-cx16 -smp 1 \
+        -m "$MEMORY" "${device[@]}" -nodefaults -no-user-config -display none -no-reboot -serial "file:$CONSOLE" \
+        -drive "file=$DISK,format=raw,if=virtio" -drive "file=$WORK/payload.tar,format=raw,if=virtio,readonly=on" \
         -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd" \
         -append "console=ttyS0 quiet panic=-1 lab.init=${3:-/lab/init} lab.step=$2 lab.nonce=$nonce"
     GUEST=$BACKGROUND
 }
-BOOTS=0
+BOOTS=0 MEMORY=1024 TAP=
 
 said() { tr -d '\r' <"$CONSOLE" | grep -qE "$MARK $1\$"; }                        # PATTERN
 guest_is_off() { ! kill -0 "$GUEST" 2>/dev/null; }
@@ -110,13 +117,13 @@ machine_failed() { grep -q 'Kernel panic' "$CONSOLE" || ! grep -q "$MARK runs" "
 on_a_machine() {
     local run=$1 try
     shift
-    cp --sparse=always --reflink=auto "$WORK/root.img" "$WORK/root.before"
+    cp --sparse=always --reflink=auto "$DISK" "$DISK.before"
     for try in 1 2 3; do
         "$run" "$@"
         machine_failed || return 0
         echo "the machine failed in step $2, try $try: $(grep -m 1 -B 30 'Kernel panic' "$CONSOLE" || tail -n 3 "$CONSOLE")"
-        mv "$WORK/root.before" "$WORK/root.img"
-        cp --sparse=always --reflink=auto "$WORK/root.img" "$WORK/root.before"
+        mv "$DISK.before" "$DISK"
+        cp --sparse=always --reflink=auto "$DISK" "$DISK.before"
     done
     fail "step $2 under kernel '$1': the machine failed in each try"
 }

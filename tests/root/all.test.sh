@@ -125,7 +125,11 @@ says_not "${ID[cache]}"
 goes_on cache
 all_down web db
 [ "$(sealed_at db)" -lt "$(sealed_at web)" ] || fail "web was stopped before db"
-expect_exit 0 stasis restore --all --order "$WORK/order" --exclude "runc:${ID[db]}"
+expect_exit 4 stasis restore --all --only "${ID[web]}" --only nobody
+says "'nobody' is not among them"
+all_down web db
+expect_exit 0 stasis restore --all --order "$WORK/order" --only "runc:${ID[web]}"
+says_not "${ID[db]}"
 goes_on web
 all_down db
 expect_exit 0 stasis restore --all
@@ -191,6 +195,15 @@ goes_on db
 all_down web cache
 expect_exit 0 stasis restore --all
 goes_on web cache
+# On a disk of its own it takes nothing from the others.
+remember web db cache
+mkdir -p "$STASIS_STORE/runc/${ID[db]}"
+mount -t tmpfs -o size=30M,mode=0700 tmpfs "$STASIS_STORE/runc/${ID[db]}"
+expect_exit 0 stasis stateful-stop --all
+expect_exit 0 stasis restore --all
+says "AWAY FOR"
+goes_on web db cache
+umount "$STASIS_STORE/runc/${ID[db]}"
 STASIS_STORE=$REAL_STORE
 umount "$WORK/small"
 remember web db cache

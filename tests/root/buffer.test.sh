@@ -54,6 +54,27 @@ check_ge "$held" 1 "MiB held"
 check_ge 75 "$held" "MiB allowed"
 expect_exit 0 stasis verify "runc:$ID" limited
 
+echo "== several at once share it"
+declare -A OTHERS=()
+memory_of() { field work "$(<"$WORK/$1/rootfs/status")"; }
+worked() { [ -s "$WORK/$1/rootfs/status" ] && [ "$(memory_of "$1")" = "$2" ]; }
+for name in one two; do
+    OTHERS[$name]=$(unique_id "$name")
+    make_bundle "$WORK/$name"
+    bundle_add_target "$WORK/$name" memory
+    bundle_args "$WORK/$name" /bin/memory /status 96 1
+    start_container "${OTHERS[$name]}" "$WORK/$name"
+    wait_for 30 "its memory" worked "$name" 0
+    stasis snapshot "runc:${OTHERS[$name]}" before
+    rc kill "${OTHERS[$name]}" USR1
+    wait_for 30 "other memory" worked "$name" 1
+done
+expect_exit 0 limited 150M "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" --json     stateful-stop --all --exclude "$ID" --jobs 2
+held=$(("$("$PYTHON" -c 'import json, sys; print(sum(r["buffer_bytes"] for r in json.load(sys.stdin)))' <<<"$OUT")" >> 20))
+check_ge "$held" 2 "MiB held by both"
+check_ge 75 "$held" "MiB allowed for both"
+for name in one two; do expect_exit 0 stasis verify "runc:${OTHERS[$name]}"; done
+
 # The dump with its pages on their way: CRIU says in its log when it begins to send.
 sends_pages() { grep -qs 'Dumping pages\|page-xfer\|Transferring pages' "$STASIS_STORE/runc/$ID"/*.partial/logs/dump.log; }
 

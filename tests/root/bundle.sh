@@ -126,7 +126,7 @@ in_background() {
     disown "$BACKGROUND" # the shell need not say when the cleanup kills it
 }
 
-# hold_terminal SOCKET LOG: plays the terminal of a container: takes the master from runc (and from
+# hold_terminal SOCKET LOG: plays the terminal of a container: takes the master from its runtime (and from
 # every later restore with the same console socket) and writes down what it says.
 hold_terminal() {
     in_background "$PYTHON" -c '
@@ -141,9 +141,13 @@ while True:
     for key, _ in selector.select():
         if key.fileobj is listener:
             connection, _ = listener.accept()
-            for fd in socket.recv_fds(connection, 4096, 1)[1]:
-                selector.register(fd, selectors.EVENT_READ)
+            text, masters, _, _ = socket.recv_fds(connection, 4096, 1)
             connection.close()
+            for master in masters:
+                selector.register(master, selectors.EVENT_READ)
+                newest = master
+            if not masters:
+                os.write(newest, text)
             continue
         try:
             log.write(os.read(key.fd, 4096) or sys.exit())
@@ -154,6 +158,15 @@ while True:
     wait_for 10 "terminal holder" test -S "$1"
 }
 
+# type_in SOCKET TEXT: into the terminal that was handed over last.
+type_in() {
+    "$PYTHON" -c '
+import socket, sys
+with socket.socket(socket.AF_UNIX) as way:
+    way.connect(sys.argv[1])
+    way.send(sys.argv[2].encode() + b"\n")' "$@"
+}
+
 # start_container ID BUNDLE: in the background, with stdio on /dev/null or a terminal of hold_terminal.
 start_container() {
     local id=$1 bundle=$2 console=()
@@ -161,7 +174,7 @@ start_container() {
         console=(--console-socket "$WORK/$id.console")
         [ -S "${console[1]}" ] || hold_terminal "${console[1]}" "$WORK/$id.terminal"
     fi
-    without_inherited_fds runc --root "$RUNC_ROOT" --log "$WORK/$id.runc.log" run -d "${console[@]}" \
-        --bundle "$bundle" "$id" || fail "runc run: $(cat "$WORK/$id.runc.log")"
+    without_inherited_fds "${START[@]}" --root "$RUNC_ROOT" --log "$WORK/$id.runc.log" run -d "${console[@]}" \
+        --bundle "$bundle" "$id" || fail "$RUNTIME run: $(cat "$WORK/$id.runc.log")"
     wait_for 10 "$id runs" container_runs "$id"
 }

@@ -71,8 +71,11 @@ field() {
     echo "${rest%% *}"
 }
 
-stasis() { "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" "$@"; }
-rc() { runc --root "$RUNC_ROOT" "$@"; }
+# shellcheck disable=SC2086
+stasis() { "$STASIS" --store "$STASIS_STORE" $ROOTS "$@"; }
+# The runtime of this test's containers, and what starts one; its state folder is $RUNC_ROOT, whichever it is.
+RUNTIME=runc START=(runc)
+rc() { "$RUNTIME" --root "$RUNC_ROOT" "$@"; }
 
 # unique_id BASE: a container id that no other run of any test uses.
 unique_id() {
@@ -85,7 +88,7 @@ container_field() { # ID KEY
 container_pid() { container_field "$1" pid; }
 container_runs() { [ "$(container_field "$1" status 2>/dev/null)" = running ]; }
 
-# All tasks of a container, from outside, found by its cgroup: runc puts the id there.
+# All tasks of a container, from outside, found by its cgroup: its runtime puts the id there.
 container_tasks() { # ID
     grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null | grep -oE '[0-9]+' || true
 }
@@ -247,6 +250,7 @@ chmod 0711 "$WORK" # a user namespace's root must reach the rootfs
 RUN=${WORK##*.}
 REGISTRY=$WORK/registry
 RUNC_ROOT=$WORK/runc
+ROOTS="--runc-root $RUNC_ROOT --crun-root $RUNC_ROOT" # the two tell their containers apart
 STASIS_STORE=$WORK/store
 STASIS=${STASIS:-$TESTS_DIR/../../build/cmd/stasis}
 mkdir "$REGISTRY" "$RUNC_ROOT"

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -IS
-"""A CRIU that something happens to at a chosen moment of its work for stasis or runc.
+"""A CRIU that something happens to at a chosen moment of its work for stasis, runc or crun.
 
 Named as STASIS_CRIU, under the name `criu`, so that runtimes find it in PATH as well. It becomes the
 real CRIU by exec, so that pid, parent, signals and exit status are the real one's; a process beside
@@ -9,7 +9,7 @@ FAULT_CRIU    the real CRIU
 FAULT_AT      POINT:MOMENT, of a dump or restore only. POINT is a notification (`post-dump`) or one of
               `start` (the request) and `end` (CRIU's last answer). MOMENT is `asked` (the client does
               not know yet), `answered` (CRIU does not know the answer yet) or `done` (it does).
-FAULT_KILL    who gets FAULT_SIGNAL (default KILL), one after the other: `stasis`, `criu`, `runc` between the two
+FAULT_KILL    who gets FAULT_SIGNAL (default KILL), one after the other: `stasis`, `criu`, `runc` or `crun` between the two
 FAULT_DO      a shell command to run then, with STASIS_PID and CRIU_PID in its environment
 FAULT_LOG     a file that gets a line for each moment that was passed, and `fired` before the fault; what goes wrong
               in here goes to the same name with .trace
@@ -177,7 +177,9 @@ def be_proxy(client, handshake, criu_pid, client_pid):
     socket.send_fds(handshake, [b"x"], [theirs.fileno()])
     handshake.close()
     theirs.close()
-    victims = {"stasis": ancestor(client_pid, "stasis"), "criu": criu_pid, "runc": ancestor(client_pid, "runc")}
+    victims = {"stasis": ancestor(client_pid, "stasis"), "criu": criu_pid}
+    for runtime in "runc", "crun":
+        victims[runtime] = ancestor(client_pid, runtime)
     Proxy(client, ours, victims).run()
 
 

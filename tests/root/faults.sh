@@ -9,10 +9,10 @@ FAULT_CRIU=$(command -v criu)
 mkdir "$FAULT_FOLDER"
 cp "$TESTS_DIR/fault_criu.py" "$FAULT_FOLDER/criu"
 
-# runc_target: a container that counts. Sets $TARGET, $ID, $COUNTERS and $NONCE.
+# runc_target: a container that counts, of $RUNTIME. Sets $TARGET, $ID, $COUNTERS and $NONCE.
 runc_target() {
     ID=$(unique_id fault) BUNDLE=$WORK/$ID.bundle
-    TARGET=runc:$ID COUNTERS=("$BUNDLE/rootfs/status")
+    TARGET=$RUNTIME:$ID COUNTERS=("$BUNDLE/rootfs/status")
     make_bundle "$BUNDLE"
     bundle_add_target "$BUNDLE" counter
     bundle_args "$BUNDLE" /bin/counter /status
@@ -124,7 +124,7 @@ died_with_criu() {
     if [ -n "$ID" ]; then rc delete --force "$ID" && runc_target; else end_tree && tree_target; fi
 }
 
-no_processes_of_fault() { [ -z "$(run_processes 'criu|stasis|rsync|runc.*|nft')" ]; }
+no_processes_of_fault() { [ -z "$(run_processes 'criu|stasis|rsync|[rc]run.*|nft')" ]; }
 
 fault_says() { # OUTCOME
     local why=

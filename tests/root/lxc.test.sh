@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Containers of LXC: stasis dumps them, LXC restores them, and LXC's commands go on working.
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/bundle.sh"
 . "$(dirname "$0")/lxc.sh"
 
 # Counts in memory, and writes the count to its root file system.
@@ -68,25 +69,74 @@ new_container ttys "exec 3<>/dev/console; : >/shared/file; exec 4</shared/file; 
     "lxc.mount.entry = /usr/share usr/share none ro,bind,create=dir 0 0"
 cycle
 
-echo "== all of LXC's"
-stasis stateful-stop --all --runtime lxc >/dev/null
+echo "== all of LXC's: what LXC starts first is stopped last"
+new_container web "$COUNT" "lxc.start.order = 5"
+wait_for 10 "$NAME counts" counts_beyond 3
+expect_exit 0 stasis --json stateful-stop --all --runtime lxc
+check_eq "$("$PYTHON" -c 'import json, sys; print([r["target"] for r in json.load(sys.stdin)])' <<<"$OUT")" \
+    "['lxc:web-$RUN', 'lxc:ttys-$RUN']" "the order"
 check_eq "$(lxc_state)" STOPPED "after the stop of all"
 stasis restore --all --runtime lxc >/dev/null
 check_alive "after the restore of all"
 lxc stop --kill
+NAME=ttys-$RUN
+check_eq "$(lxc_state)" RUNNING "the other one after the restore of all"
+lxc stop --kill
 
-echo "== what can't be restored is refused before the freeze"
-new_container getty "exec 3<>/dev/tty1; $COUNT" "lxc.tty.max = 4" "lxc.pty.max = 64"
+echo "== a getty, a frozen container"
+# shellcheck disable=SC2016
+new_container getty "(exec </dev/tty1 >/dev/tty1; while read -r word; do echo \$word >/read; done) & $COUNT" \
+    "lxc.tty.max = 4" "lxc.pty.max = 64"
 wait_for 10 "$NAME counts" counts_beyond 3
+# shellcheck disable=SC2016
+GETTY=$(in_lxc sh -c 'for open in /proc/[0-9]*/fd/0; do [ "$(readlink "$open")" != /dev/tty1 ] || echo "$open"; done')
+[ -n "$GETTY" ] || fail "nobody has the terminal open"
+file_of() { in_lxc busybox stat -L -c %d:%i "$1"; }
+check_eq "$(file_of "$GETTY")" "$(file_of /dev/tty1)" "what the getty has open"
+cycle
+check_eq "$(file_of "$GETTY")" "$(file_of /dev/tty1)" "what the getty has open after all that"
+lxc freeze
+for round in 1 2; do
+    before=$(count)
+    stasis stateful-stop "$NAME" >/dev/null
+    check_eq "$(lxc_state)" STOPPED "after stop $round of a frozen container"
+    stasis restore "$NAME" >/dev/null
+    check_eq "$(lxc_state)" FROZEN "after restore $round of a frozen container"
+    check_eq "$(count)" "$before" "what a frozen container counts ($round)"
+done
+lxc unfreeze
+check_alive "unfrozen"
+lxc stop --kill
+
+echo "== unprivileged: without a network it comes back, a veth is refused before the freeze"
+FIRST=1000000 # the host's user who is root in it
+IDMAP=("lxc.idmap = u 0 $FIRST 65536" "lxc.idmap = g 0 $FIRST 65536")
+make_container idmap "$COUNT" "${IDMAP[@]}"
+chown -R "$FIRST:$FIRST" "$ROOTFS"
+lxc start --daemon --logfile "$WORK/$NAME.log" </dev/null >/dev/null 2>&1
+check_eq "$(stat -c %u "/proc/$(lxc info --no-humanize --pid)")" "$FIRST" "who runs its init"
+cycle
+lxc stop --kill
+NETWORK=("lxc.net.0.type = veth")
+make_container idmap-veth "$COUNT" "${IDMAP[@]}"
+NETWORK=("lxc.net.0.type = empty")
+chown -R "$FIRST:$FIRST" "$ROOTFS"
+lxc start --daemon --logfile "$WORK/$NAME.log" </dev/null >/dev/null 2>&1
 expect_exit 1 stasis stateful-stop "$NAME"
-[[ $ERR == */dev/tty1* && $ERR == *lxc.tty.max* ]] || fail "no cause or no remedy: $ERR"
+[[ $ERR == *"can't make again in its user namespace"*"lxc.net.0.type = empty"* ]] || fail "no cause or no remedy: $ERR"
 check_alive "after the refusal"
 lxc stop --kill
-new_container frozen "$COUNT"
-wait_for 10 "$NAME counts" counts_beyond 3
-lxc freeze
-expect_exit 1 stasis snapshot "$NAME"
-[[ $ERR == *lxc-unfreeze* ]] || fail "no remedy: $ERR"
-lxc unfreeze
-lxc stop --kill
 
+echo "== a terminal that nobody would make again is refused before the freeze"
+new_container attached "$COUNT"
+wait_for 10 "$NAME counts" counts_beyond 3
+# A daemon that someone has started from a shell of lxc-attach, whose end of the terminal lxc-attach has.
+in_background "$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' \
+    lxc-attach --lxcpath "$LXC" --name "$NAME" -- sh -c '(busybox setsid sleep 1000 &); exec sleep 1000'
+is_left() { [ "$(pgrep -c -P "$(lxc info --no-humanize --pid)" sleep)" -ge 2 ]; }
+wait_for 10 "what was started in it" is_left
+expect_exit 1 stasis snapshot --drop-exec "$NAME"
+[[ $ERR == *"is on the terminal '/dev/pts/"*outside* ]] || fail "no cause: $ERR"
+check_alive "after the refusal"
+kill_identity "$(process_identity "$BACKGROUND")"
+lxc stop --kill

@@ -4,28 +4,12 @@
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/bundle.sh"
 . "$(dirname "$0")/lxc.sh"
+. "$(dirname "$0")/lxc_bridge.sh"
 . "$(dirname "$0")/status.sh"
 . "$(dirname "$0")/veth.sh"
 need redis-server redis-cli
 
-# What is the host's network for LXC and stasis here.
-OUTER_NETNS=outer-$RUN MAC=02:00:0a:4d:00:02
-track_netns "$OUTER_NETNS"
-ip netns add "$OUTER_NETNS"
-ip -n "$OUTER_NETNS" link set lo up
-ip -n "$OUTER_NETNS" link add br0 type bridge || skip_machine "this kernel has no bridges"
-ip -n "$OUTER_NETNS" address add 10.77.0.1/24 dev br0
-ip -n "$OUTER_NETNS" link set br0 up
-# LXC looks for the bridge in /sys, which is of the network in which it was mounted.
-mkdir "$WORK/cgroups"
-in_background nsenter --net="/run/netns/$OUTER_NETNS" unshare --mount bash -c '
-    mount --rbind /sys/fs/cgroup "$1" && mount -t sysfs sysfs /sys && mount --rbind "$1" /sys/fs/cgroup &&
-        : >"$1.ready" && exec sleep 1000' host "$WORK/cgroups"
-HOST_PID=$BACKGROUND
-wait_for 10 "a host for the container" test -e "$WORK/cgroups.ready"
-outside() { nsenter -t "$HOST_PID" --net --mount "$@"; }
-lxc() { outside "lxc-$1" --lxcpath "$LXC" --name "$NAME" "${@:2}"; }
-stasis() { outside "$STASIS" --store "$STASIS_STORE" --lxc-path "$LXC" "$@"; }
+MAC=02:00:0a:4d:00:02
 
 redis() { outside redis-cli -h 10.77.0.2 "$@"; }
 redis_answers() { [ "$(redis PING)" = PONG ]; }
@@ -42,8 +26,8 @@ check_network() { # WHAT
     redis_answers || fail "$1: redis does not answer"
 }
 
-NETWORK=("lxc.net.0.type = veth" "lxc.net.0.link = br0" "lxc.net.0.flags = up" "lxc.net.0.ipv4.address = 10.77.0.2/24"
-    "lxc.net.0.hwaddr = $MAC")
+mapfile -t NETWORK < <(on_bridge 10.77.0.2)
+NETWORK+=("lxc.net.0.hwaddr = $MAC")
 for pair in "" "lxc.net.0.veth.pair = box0"; do
     echo "== redis with a client outside ${pair:+($pair)}"
     make_container "redis${pair:+2}" "exec redis-server --bind 0.0.0.0 --protected-mode no --save '' --dir /tmp" ${pair:+"$pair"}

@@ -5,7 +5,7 @@
 # new_container KIND PROGRAM [ARG...]: its status is in $STATUS here and, when it has moved, in $THERE.
 # shellcheck disable=SC2034
 new_container() {
-    ID=$(unique_id "$1") TARGET=runc:$ID
+    ID=$(unique_id "$1") TARGET=$RUNTIME:$ID
     BUNDLE=$SRV/$ID STATUS=$BUNDLE/rootfs/status THERE=$HOST_B/srv/$ID/rootfs/status
     make_bundle "$BUNDLE"
     bundle_add_target "$BUNDLE" "$2"
@@ -24,10 +24,11 @@ exec sh -c "\$*"
 SH
     chmod +x "$WORK/ssh-back"
     BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis
-        "$STASIS --store $STASIS_STORE --runc-root $RUNC_ROOT")
+        "$STASIS --store $STASIS_STORE $ROOTS")
 }
 
-stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" "$@"; }
+# shellcheck disable=SC2086
+stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" $ROOTS "$@"; }
 move_back() { stasis_b move-to-host "$TARGET" a "${BACK[@]}" "$@"; } # OPTION...
 pid_b() { rc_b state "$ID" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'; }
 

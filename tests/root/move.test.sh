@@ -8,6 +8,9 @@
 status_differs() { [ "$(field "$1" "$(<"$2")")" != "$(field "$1" "$3")" ]; } # KEY FILE TEXT
 status_beyond() { [ "$(field "$1" "$(<"$2")")" -gt "$(field "$1" "$3")" ]; }
 
+# What may tell apart why a file is not the one that it was.
+show_files() { ls -liL "$BUNDLE/rootfs/data" "$HOST_B/srv/$ID/rootfs/data" "/proc/$(pid_b)/fd/"; }
+
 second_host_setup
 
 echo "== a counter, with files of all kinds"
@@ -55,12 +58,13 @@ rc_b delete --force "$ID"
 
 echo "== deleted files, locks, sockets, and a file that is written through a mapping all the time"
 new_container files files /data
-for round in 1 2 3; do
+for round in 1 2 3 4 5; do
     before=$(<"$STATUS")
     move >/dev/null
     for key in counter echoes sequence; do
         wait_for 10 "$key" status_beyond $key "$THERE" "$before"
     done
+    [ "$(field errors "$(<"$THERE")")" = none ] || show_files
     check_eq "$(field errors "$(<"$THERE")")" none "what is broken ($round)"
     check_eq "$(field nonce "$(<"$THERE")")" "$(field nonce "$before")" nonce
     move_back >/dev/null
@@ -129,5 +133,27 @@ for mode in pre-copy stop-copy auto; do
 done
 no_checkpoints "$STASIS_STORE" || fail "left in the store: $(find "$STASIS_STORE")"
 no_checkpoints "$HOST_B/store" || fail "left in the store there: $(find "$HOST_B/store")"
+rc_b delete --force "$ID"
+
+echo "== 1 GiB of which 50 MB are written in a second, and what is said meanwhile"
+new_container large writer 1024 122
+before=$(counter_in "$STATUS")
+expect_exit 0 stasis -v --json move-to-host "$TARGET" "$HOST" "${TO[@]}"
+goes_on "$THERE" "$before"
+memory_is_right "$THERE" "$(pid_b)"
+for text in 'ahead, round 1: [0-9]+ % at [0-9]+ MiB/s, [0-9]+ s left' \
+    'round 2, [0-9.]+ MiB at [0-9.]+ MiB/s, [0-9.]+ MiB/s change: it would stand still for'; do
+    grep -qE "$text" <<<"$ERR" || fail "not said: $text: $ERR"
+done
+"$PYTHON" - "$OUT" <<'PYTHON'
+import json, sys
+report = json.loads(sys.argv[1])
+print("down for", report["downtime_us"], "µs; rounds:", [one["bytes_sent"] for one in report["rounds"]])
+names = [phase["name"] for phase in report["phases"]]
+assert names == ["connect", "check", "files", "memory ahead", "prepare", "dump", "last changes", "seal", "restore",
+                 "end it here", "let it go there", "clean up", "memory behind"], names
+spent = sum(phase["us"] for phase in report["phases"])
+assert 0.9 * report["total_us"] < spent <= report["total_us"], report
+PYTHON
 rc_b delete --force "$ID"
 assert_no_leftovers

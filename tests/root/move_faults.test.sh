@@ -129,6 +129,9 @@ fault there "a look at what was restored" FAULT_AT=end:asked "FAULT_DO=$FAULT_FO
 stayed 1
 fault there "kill -9 of criu at post-restore" FAULT_AT=post-restore:asked FAULT_KILL=criu
 stayed 1
+log=$(sed -n 's/^stasis: log: //p' <<<"$ERR")
+[[ $log = */restore-there.log ]] || fail "the log of the second host's CRIU is not here: $ERR"
+grep -q "Restoring" "$log" || fail "no log of a restore: $(head "$log")"
 fault there "kill -9 of ssh at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-link"
 stayed 1
 fault there "kill -9 of the source at post-restore" FAULT_AT=post-restore:asked "FAULT_DO=$FAULT_FOLDER/kill-source"
@@ -254,6 +257,11 @@ in_host_b mount -t tmpfs -o size=420m,mode=0700 tmpfs "$STASIS_STORE"
 in_round "no space on the second host" fill_there
 in_host_b umount "$STASIS_STORE"
 stayed 1
+# Neither end hears of it: each finds that the other one is silent, and can't be asked.
+in_round "the network of the second host is down" ip -n "$HOST_B_ID" link set lo down
+ip -n "$HOST_B_ID" link set lo up
+grep -q "could not be told to remove what came" <<<"$ERR" || fail "no word of what is left there: $ERR"
+stayed 1
 fault here "kill -9 of criu at post-dump, when memory was copied ahead" FAULT_AT=post-dump:asked FAULT_KILL=criu
 stayed 1 6
 fault there "kill -9 of the receiver at post-restore, when memory was copied ahead" FAULT_AT=post-restore:asked FAULT_KILL=stasis
@@ -290,4 +298,4 @@ goes_on "$STATUS" "$BEFORE"
 rc delete --force "$ID"
 
 echo "faults in all: $FAULTS"
-check_ge "$FAULTS" 33 "number of faults"
+check_ge "$FAULTS" 40 "number of faults"

@@ -74,8 +74,11 @@ has_neighbour() { [ "$(neighbour)" = "$1" ]; }
 ip -n "$OUTER_NETNS" neighbour flush all
 ip netns exec "$OUTER_NETNS" bash -c ': >/dev/tcp/10.77.0.2/1' 2>/dev/null || true # it has to ask for the address
 wait_for 5 "an entry for 10.77.0.2" has_neighbour "$MAC"
+# It is on the same link, and does not answer before the container is there.
+in_inner_b ip link set veth0 arp off
 ip -n "$OUTER_NETNS" link set veth1 master br0
 expect_exit 0 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+! in_inner_b ip link show dev veth0 | grep -q NOARP || fail "it does not answer there"
 wait_for 5 "the neighbour to hear of $OTHER_MAC: $(neighbour)" has_neighbour "$OTHER_MAC"
 check_eq "$(in_inner_b cat /proc/sys/net/ipv4/conf/veth0/arp_notify)" 0 "a setting that was borrowed"
 rc_b delete --force "$ID"

@@ -32,17 +32,41 @@ goes_on "$STATUS" "$BEFORE"
 nothing_there
 expect_exit 2 stasis move-to-host "$TARGET"
 
+echo "== by a user there who has to use sudo"
+need sudo
+in_host_b cp /etc/passwd "$SRV/passwd"
+echo "mover:x:60999:60999::/:/bin/sh" >>"$HOST_B/srv/passwd"
+in_host_b cp /etc/shadow "$SRV/shadow"
+echo "mover:*:20000::::::" >>"$HOST_B/srv/shadow"
+cat >"$HOST_B/srv/sudoers" <<SUDOERS
+Defaults !use_pty, env_keep += "STASIS_CRIU STASIS_TEST_RUN", secure_path = "$PATH"
+mover ALL = (root) NOPASSWD: $(realpath "$STASIS") --store $STASIS_STORE --runc-root $RUNC_ROOT receive
+SUDOERS
+chmod 0440 "$HOST_B/srv/sudoers"
+for file in passwd shadow sudoers; do in_host_b mount --bind "$SRV/$file" "/etc/$file"; done
+to=("${TO[@]}")
+to[-1]="$(realpath "$STASIS") --store $STASIS_STORE --runc-root $RUNC_ROOT"
+expect_exit 1 stasis move-to-host "$TARGET" mover@127.0.0.1 "${to[@]}"
+grep -q -- "--sudo" <<<"$ERR" || fail "no word of --sudo: $ERR"
+goes_on "$STATUS" "$BEFORE"
+expect_exit 0 stasis move-to-host "$TARGET" mover@127.0.0.1 "${to[@]}" --sudo
+goes_on "$THERE" "$BEFORE"
+for file in passwd shadow sudoers; do in_host_b umount "/etc/$file"; done
+rm "$HOST_B"/srv/{passwd,shadow,sudoers}
+move_back_setup
+back_home
+
 echo "== a limit holds until the freeze"
 expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --bwlimit 16M --mode pre-copy
 goes_on "$THERE" "$BEFORE"
 check_eq "$(in_report 'report["bytes_sent"] - report["bytes_sent_frozen"] <= 17e6 * report["total_us"] / 1e6')" True \
     "no more than 16 MiB a second: $OUT"
-move_back_setup
 back_home
 
 echo "== memory that can be compressed is sent compressed"
 head -c 32M /dev/zero | tr '\0' x >"$BUNDLE/rootfs/data/large"
-expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode stop-copy
+expect_exit 0 stasis -v --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode stop-copy
+grep -qE "copying its files to $HOST: [1-9][0-9]* % at [0-9]+ MiB/s, [0-9]+ s left" <<<"$ERR" || fail "no word of how far: $ERR"
 plain=$(in_report 'report["bytes_sent"] >> 20')
 cmp "$BUNDLE/rootfs/data/large" "$HOST_B/srv/$ID/rootfs/data/large"
 back_home

@@ -51,6 +51,27 @@ in_host_b umount "$STASIS_STORE"
 rm -rf "$HOST_B/srv"/*
 nothing_there
 
+echo "== another processor, an older kernel"
+sed '/^flags/s/ \(avx\|sse4_2\|aes\)[^ ]*//g' /proc/cpuinfo >"$WORK/cpuinfo"
+if ! cmp -s /proc/cpuinfo "$WORK/cpuinfo"; then
+    in_host_b mount --bind "$WORK/cpuinfo" /proc/cpuinfo
+    refused 6 "this processor lacks" stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"
+    in_host_b umount /proc/cpuinfo
+fi
+to=("${TO[@]}")
+to[-1]="setarch --uname-2.6 ${TO[-1]}"
+refused 0 "which is older" stasis check "$TARGET" --host "$HOST" "${to[@]}"
+
+echo "== a CRIU there that can't work"
+cat >"$WORK/criu" <<SH
+#!/bin/sh
+exec setpriv --bounding-set=-all --inh-caps=-all $(command -v criu) "\$@"
+SH
+chmod +x "$WORK/criu"
+to[-1]="env STASIS_CRIU=$WORK/criu ${TO[-1]}"
+refused 6 "CRIU could not work on this kernel" stasis move-to-host "$TARGET" "$HOST" "${to[@]}"
+nothing_there
+
 echo "== no way to get there"
 to=("${TO[@]}")
 to[-1]=/nonexistent/stasis

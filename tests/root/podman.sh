@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 need podman conmon busybox iptables-save
 
-PODMAN=$WORK/engine
+: "${PODMAN:=$WORK/engine}"
 export CONTAINERS_CONF=$PODMAN/containers.conf CONTAINERS_STORAGE_CONF=$PODMAN/storage.conf
 mkdir -p "$PODMAN"/{image/bin,networks,tmp}
 cat >"$CONTAINERS_STORAGE_CONF" <<CONF
@@ -32,6 +32,7 @@ cat >"$REGISTRY/undo.podman" <<UNDO
 export CONTAINERS_CONF=$CONTAINERS_CONF CONTAINERS_STORAGE_CONF=$CONTAINERS_STORAGE_CONF
 podman pod rm --all --force --time 0
 podman rm --all --force --time 0
+podman volume rm --all --force
 podman network rm net-$RUN
 # conmon has podman clean up once more.
 while pgrep -f -- "$PODMAN/" >/dev/null; do sleep 0.05; done
@@ -42,7 +43,7 @@ find /sys/fs/cgroup -depth -type d -path '*/stasis-$RUN*' -exec rmdir {} \;
 UNDO
 
 cp "$(command -v busybox)" "$PODMAN/image/bin/"
-for name in sh cat cut sleep nc ip; do ln -s busybox "$PODMAN/image/bin/$name"; done
+for name in sh cat cp cut mv sleep nc ip; do ln -s busybox "$PODMAN/image/bin/$name"; done
 for name in ${PODMAN_TARGETS:-}; do cp "$(target "$name")" "$PODMAN/image/bin/"; done
 tar --create --directory "$PODMAN/image" . | podman import --quiet - box >/dev/null
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Containers of podman: stasis dumps them, podman restores them, and podman's commands go on working.
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/bundle.sh"
+export PODMAN_TARGETS=memory
 . "$(dirname "$0")/podman.sh"
 
 # Counts in memory, and writes the count to its root file system and to /dev/shm.
@@ -122,8 +124,48 @@ check_eq "$(addresses)" "$before" "its addresses"
 kill "$client"
 no_traces
 
+echo "== a published port, and a volume that goes back with it"
+PORT=$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')
+VOLUME=$PODMAN/root/volumes/vol-$RUN/_data
+answers() { # on the published port
+    "$PYTHON" - "$PORT" <<'ASK'
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
+connection.sendall(b"hi\n")
+sys.exit(connection.recv(8) != b"hi\n")
+ASK
+}
+new_container ports --network "net-$RUN" --publish "$PORT:7" --volume "vol-$RUN:/data" -- \
+    sh -c "nc -ll -p 7 -e cat & $COUNT"
+wait_for 30 "an answer on the published port" answers
+in_pod sh -c 'echo kept >/data/file'
+stasis stateful-stop "$NAME" --with-volumes >/dev/null
+echo lost >"$VOLUME/file"
+stasis restore "$NAME" >/dev/null
+check_eq "$(in_pod cat /data/file)" kept "what is in the volume"
+in_pod sh -c 'echo more >/data/file'
+check_eq "$(<"$VOLUME/file")" more "the volume after a write from inside"
+wait_for 30 "an answer on the published port after a restore" answers
+no_traces
+
+echo "== 512 MiB of memory"
+new_container memory --network none -- memory /status 512
+of_memory() { field "$1" "$(in_pod cat /status)"; }
+was_checked() { [ "$(of_memory checks)" -gt "$1" ]; }
+has_status() { [ -n "$(in_pod cat /status)" ]; }
+wait_for 60 "its memory to be filled" has_status
+sum=$(of_memory sum)
+stasis snapshot "$NAME" full >/dev/null
+kill -USR1 "$(pod_field .State.Pid)"
+wait_for 60 "its memory to be changed" was_checked 0
+stasis restore "$NAME" full --replace >/dev/null
+kill -USR2 "$(pod_field .State.Pid)"
+wait_for 60 "a look at all its memory" was_checked 0
+check_eq "$(of_memory sum)" "$sum" "the checksum of its memory"
+podman rm --force --time 0 "$NAME" >/dev/null
+
 echo "== a restart policy does not bring it back behind our back"
-new_container restart --network none --restart always -- sh -c "$COUNT"
+new_container restart --network none --restart always --label org.stasis.order=-10 -- sh -c "$COUNT"
 wait_for 10 "$NAME counts" counts_beyond 3
 expect_exit 0 stasis stateful-stop "$NAME"
 check_eq "$ERR" "" "warnings of the stop"
@@ -135,7 +177,9 @@ check_alive "a container with a restart policy, restored"
 echo "== all of them, as around a reboot"
 running() { podman ps --format '{{.Names}}' | sort; }
 before=$(running)
-expect_exit 0 stasis stateful-stop --all
+expect_exit 0 stasis --json stateful-stop --all
+first=$("$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[0]["target"])' <<<"$OUT")
+check_eq "$first" "podman:restart-$RUN" "the one whose label makes it the first to be stopped"
 check_eq "$(running)" "" "containers that run after all were stopped"
 expect_exit 0 stasis restore --all
 check_eq "$(running)" "$before" "containers that run after all were restored"

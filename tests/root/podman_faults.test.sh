@@ -35,3 +35,30 @@ for at in network-lock:answered post-dump:asked post-dump:answered; do
         assert_no_leftovers
     done
 done
+
+# A restore whose CRIU dies harms no checkpoint: the next one brings the container back. podman hands no environment on,
+# so the faulty CRIU is told by a program around it.
+mkdir "$WORK/around"
+faulty_criu() { # AT
+    printf '#!/bin/sh\nexport FAULT_LOG=%s FAULT_CRIU=%s FAULT_AT=%s FAULT_KILL=criu\nexec %s/criu "$@"\n' \
+        "$FAULT_LOG" "$FAULT_CRIU" "$1" "$FAULT_FOLDER" >"$WORK/around/criu"
+    chmod +x "$WORK/around/criu"
+    rm -f "$FAULT_LOG"
+}
+wait_for 30 "$NAME counts" counts_beyond 3
+for at in pre-restore:asked post-restore:asked pre-resume:asked; do
+    same=$(nonce)
+    expect_exit 0 stasis stateful-stop "$NAME"
+    before=$(cut -d' ' -f2 "$STASIS_STORE/podman/$NAME/$(stop_state)/rootfs/count")
+    faulty_criu "$at"
+    STASIS_CRIU=$WORK/around/criu expect_exit 1 stasis restore "$NAME"
+    grep -qx fired "$FAULT_LOG" || fail "nothing happened at $at: $ERR"
+    wait_for 30 "the end of what was killed" no_tools_left
+    check_eq "$(pod_status)" exited "after a restore whose CRIU died at $at"
+    expect_exit 0 stasis verify "$NAME"
+    expect_exit 0 stasis restore "$NAME"
+    wait_for 30 "$NAME counts on" counts_beyond "$before"
+    check_eq "$(nonce)" "$same" "what it holds in memory"
+    rm -rf "${STASIS_STORE:?}/podman/$NAME"
+    assert_no_leftovers
+done

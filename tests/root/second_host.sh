@@ -35,7 +35,7 @@ CONF
     SSH="nsenter --net=/run/netns/$HOST_B_ID ssh -F $HOST_B/ssh_config"
     # shellcheck disable=SC2034
     TO=(--ssh "$SSH" --port 2222 --identity "$HOST_B/key" --remote-stasis
-        "$STASIS --store $STASIS_STORE --runc-root $RUNC_ROOT")
+        "$STASIS --store $STASIS_STORE $ROOTS")
     HOST=root@127.0.0.1
     in_background bash -c "$(declare -f second_host second_host_inside); second_host \"\$@\"" host-b \
         "$HOST_B" "$HOST_B_ID" "$SRV" "$RUNC_ROOT" "$STASIS_STORE"
@@ -84,7 +84,7 @@ host_b() {
     $SSH -p 2222 -i "$HOST_B/key" "$HOST" "$@" </dev/null
 }
 
-rc_b() { in_host_b runc --root "$RUNC_ROOT" "$@"; }
+rc_b() { in_host_b "$RUNTIME" --root "$RUNC_ROOT" "$@"; }
 in_host_b() {
     local own=--cgroup
     [ -z "${SHARED_CGROUPS:-}" ] || own=--no-fork # which changes nothing

@@ -31,7 +31,7 @@ client_start() {
 client_goes_on() {
     local before
     before=$(status_field counter)
-    wait_for 20 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
+    wait_for 60 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
     check_eq "$(status_field state) $(status_field gaps)" "ok 0" "state and gaps of the client"
     check_eq "$(status_field connection)" "$CONNECTION" "the client's connection"
 }

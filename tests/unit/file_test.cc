@@ -26,6 +26,15 @@ TEST_CASE("an atomic file has its text and mode, and nothing else is left") {
     REQUIRE(list_directory(temp.path()) == std::vector<std::string>{"file"});
 }
 
+TEST_CASE("of a file's end no more is read than was asked for") {
+    const TempDir temp;
+    test::write(temp / "file", "begin, end");
+    CHECK(read_end(temp / "file", 3) == "end");
+    CHECK(read_end(temp / "file", 100) == "begin, end");
+    test::write(temp / "empty", "");
+    CHECK(read_end(temp / "empty", 3).empty());
+}
+
 TEST_CASE("an atomic file replaces a name, not the file behind it") {
     const TempDir temp;
     test::write(temp / "old", "old");

@@ -145,6 +145,27 @@ TEST_CASE("mounts whose source is gone, or is something else") {
     REQUIRE(contains(fit.misfits[1].what, "is a folder now"));
 }
 
+TEST_CASE("a disk that is not mounted") {
+    proc::Mount root;
+    root.mount_point = "/";
+    proc::Mount disk;
+    disk.mount_point = "/srv";
+    Fit fit;
+    compare_mount_points({"/srv"}, {root, disk}, fit);
+    REQUIRE(is_well(fit));
+    compare_mount_points({"/srv"}, {root}, fit);
+    require_misfit(fit, MisfitKind::mounts, {"nothing is mounted at '/srv'"});
+}
+
+TEST_CASE("a clock that is before the checkpoint") {
+    Fit fit;
+    compare_clocks("2026-11-27T17:00:00.500Z", "2026-11-27T17:00:00.500Z", fit);
+    REQUIRE(is_well(fit));
+    compare_clocks("2026-11-27T17:00:00.500Z", "1970-01-01T00:02:00.000Z", fit);
+    REQUIRE(fit.misfits.empty());
+    REQUIRE(contains(fit.warnings.at(0), "says 1970-01-01T00:02:00.000Z"));
+}
+
 TEST_CASE("files are compared as CRIU compares them") {
     const ExpectedFile was{"/f", S_IFREG | 0755, 10, 1000, "abcd"};
     REQUIRE(is_well(file(was, was)));

@@ -4,6 +4,7 @@
 #include <array>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -168,6 +169,38 @@ TEST_CASE("an end that gives up says why, even to one that is writing", "[move]"
         CHECK(error.kind() == Kind::busy);
     }
     CHECK(ends.one->was_given_up());
+}
+
+TEST_CASE("an end that says much that nobody asked for is not listened to for ever", "[move]") {
+    (void)std::signal(SIGPIPE, SIG_IGN);
+    std::array<int, 2> there{};
+    std::array<int, 2> back{};
+    REQUIRE(::pipe2(there.data(), O_CLOEXEC) == 0);
+    REQUIRE(::pipe2(back.data(), O_CLOEXEC) == 0);
+    const sys::UniqueFd nobody_reads(there[0]);
+    std::optional<move::Channel> one(std::in_place, sys::UniqueFd(back[0]), sys::UniqueFd(there[1]));
+    std::thread talker([end = back[1]] {
+        const sys::UniqueFd other(end);
+        Frame frame;
+        frame.mutable_tree()->add_suspects(std::string(1 << 20, 'x'));
+        const std::string bytes = encode(frame);
+        try {
+            sys::write_all(other.get(), move::kGreeting, "the pipe");
+            for (int i = 0; i < 400; ++i) sys::write_all(other.get(), bytes, "the pipe");
+        } catch (const Error&) {
+            // It is not listened to any more.
+        }
+    });
+    std::string message;
+    try {
+        sys::Interrupts interrupts = sys::Interrupts::none();
+        one->send(data(std::string(4 << 20, 'x')), interrupts);
+    } catch (const Error& error) {
+        message = error.message();
+    }
+    one.reset();
+    talker.join();
+    CHECK(message == "the other host sends without end");
 }
 
 TEST_CASE("an end that vanishes is a lost link, and a frame out of turn an error", "[move]") {

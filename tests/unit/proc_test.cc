@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "lib/proc/memory.h"
+#include "lib/proc/mount.h"
 #include "lib/sys/child.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
@@ -51,6 +52,42 @@ TEST_CASE("a process reads itself") {
     REQUIRE(namespace_inode(::getpid(), "none") == 0);
     REQUIRE_FALSE(read_stat(-1));
     REQUIRE_FALSE(read_stat(0x7ffffffe));
+}
+
+TEST_CASE("the mount on which a path lies") {
+    const TempDir temp;
+    std::filesystem::create_directory(temp / "disk");
+    std::filesystem::create_symlink(temp / "disk", temp / "link");
+    std::vector<Mount> mounts(5);
+    mounts[0].mount_point = "/";
+    mounts[1].mount_point = "/srv/data";
+    mounts[2].mount_point = "/srv";
+    mounts[3].mount_point = "/srv/data";
+    mounts[4].mount_point = std::filesystem::canonical(temp / "disk");
+    REQUIRE(&mount_of("/srv/data/file", mounts) == &mounts[3]);  // it covers the other one
+    REQUIRE(&mount_of("/srv/data", mounts) == &mounts[3]);
+    REQUIRE(&mount_of("/srv/database", mounts) == &mounts[2]);
+    REQUIRE(&mount_of("/usr", mounts) == &mounts[0]);
+    REQUIRE(&mount_of(temp / "link/not/there", mounts) == &mounts[4]);
+}
+
+TEST_CASE("a folder that is bound onto itself is there without that") {
+    const auto mount = [](int id, int parent, const char* device, const char* root, const char* place) {
+        Mount made;
+        made.id = id;
+        made.parent_id = parent;
+        made.device = device;
+        made.root = root;
+        made.mount_point = place;
+        return made;
+    };
+    const std::vector<Mount> mounts{mount(1, 0, "8:1", "/", "/"), mount(2, 1, "8:2", "/@var", "/var"),
+                                    mount(3, 2, "8:2", "/@var/lib/a", "/var/lib/a"),
+                                    mount(4, 2, "8:2", "/@var/lib/a", "/var/lib/b")};
+    REQUIRE(repeated_by(mounts[2], mounts) == &mounts[1]);
+    REQUIRE(repeated_by(mounts[3], mounts) == nullptr);
+    REQUIRE(repeated_by(mounts[1], mounts) == nullptr);
+    REQUIRE(repeated_by(mounts[0], mounts) == nullptr);
 }
 
 TEST_CASE("a command may hold anything") {

@@ -1,0 +1,54 @@
+#include "lib/proc/cgroups.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "lib/proc/process.h"
+
+namespace stasis::proc {
+namespace {
+
+/// A runtime gives these to a container together with cgroup.subtree_control, and CRIU takes them back (4.2.1).
+void give_top(const sys::Path& top) {
+    struct stat info {};
+    if (::stat((top / "cgroup.subtree_control").c_str(), &info) != 0) return;
+    for (const char* name : {"cgroup.procs", "cgroup.threads"}) {
+        (void)::lchown((top / name).c_str(), info.st_uid, info.st_gid);
+        (void)::chmod((top / name).c_str(), info.st_mode);
+    }
+}
+
+}  // namespace
+
+sys::Path unified_cgroup_of(pid_t init) {
+    sys::Path root;
+    for (const Mount& mount : mounts(::getpid()))
+        if (mount.type == "cgroup2" && mount.root == "/") root = mount.mount_point;
+    if (root.empty()) return {};
+    for (const CgroupMembership& group : cgroups(init)) {
+        if (!group.controllers.empty()) continue;
+        sys::Path path = group.path;
+        if (path.filename() == "init.scope") path = path.parent_path();
+        return path == "/" ? sys::Path{} : root / path.relative_path();
+    }
+    return {};
+}
+
+void give_unified_cgroups_to_owners(pid_t init) {
+    const sys::Path top = unified_cgroup_of(init);
+    if (top.empty()) return;
+    give_top(top);
+    std::error_code gone;
+    for (auto entry = std::filesystem::recursive_directory_iterator(top, gone);
+         entry != std::filesystem::recursive_directory_iterator(); entry.increment(gone)) {
+        const sys::Path folder = entry->path().parent_path();
+        struct stat info {};
+        // A cgroup may have gone by now.
+        if (folder == top || entry->is_directory(gone) || ::stat(folder.c_str(), &info) != 0) continue;
+        (void)::lchown(entry->path().c_str(), info.st_uid, info.st_gid);
+    }
+}
+
+}  // namespace stasis::proc

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "lib/sys/file.h"
+
+namespace stasis::proc {
+
+/// Where this process sees the tree of cgroups v2 that a container's first process begins: its own cgroup, or the one
+/// above systemd's init.scope. Empty where there is no cgroup v2, or where it is the root of all.
+sys::Path unified_cgroup_of(pid_t init);
+
+/// Gives the files of these cgroups to whom they belonged: below the first, to the folder's owner, as the kernel does
+/// for who makes a cgroup; in the first, those by which it is delegated. A restore by CRIU (4.2.1) does it for cgroups
+/// v1 alone, and a systemd in a user namespace could not start a service any more.
+void give_unified_cgroups_to_owners(pid_t init);
+
+}  // namespace stasis::proc
