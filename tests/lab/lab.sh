@@ -46,10 +46,10 @@ lab_bundles() {
         "$(command -v redis-server) /etc/redis.conf & exec client redis 127.0.0.1 6379 /status"
 }
 
-# What the guest gets besides Debian's packages: stasis and its units, the libraries that it loads, CRIU, and the
-# containers.
+# What the guest gets besides Debian's packages: stasis and its units, the libraries that it loads, CRIU, both kernels'
+# configurations, and the containers.
 make_payload() {
-    local root=$WORK/payload units=$WORK/payload/usr/local/lib/systemd/system file prefix
+    local root=$WORK/payload units=$WORK/payload/usr/local/lib/systemd/system file prefix kernel
     mkdir -p "$root/lab/volume"
     install -D -t "$root/usr/local/sbin" "$STASIS"
     install -D -m 644 -t "$units" "$LAB_DIR"/../../dist/stasis-*.{service,timer} "$LAB_DIR/guest/lab.service"
@@ -63,12 +63,15 @@ make_payload() {
     fi
     mkdir -p "$root$prefix"
     cp -a "$prefix/." "$root$prefix/"
+    for kernel in old new; do
+        install -D -m 644 "$LAB_CACHE/made/$kernel/config" "$root/boot/config-$(kernel_release "$kernel")"
+    done
     lab_bundles
     cp "$LAB_DIR"/guest/{init,step,workloads.sh,network} "$root/lab/"
     chmod 755 "$root/lab"/{init,step,network}
     mkdir "$units/multi-user.target.wants"
     ln -s ../lab.service "$units/multi-user.target.wants/"
-    tar -C "$root" -cf "$WORK/payload.tar" usr "${prefix#/}" lab
+    tar -C "$root" -cf "$WORK/payload.tar" usr "${prefix#/}" lab boot
     rm -rf "$root"
 }
 

@@ -39,14 +39,15 @@ check_ge() { # ACTUAL LEAST WHAT
     [ "$1" -ge "$2" ] || fail "$3: expected at least $2, got '$1'"
 }
 
-# wait_for SECONDS WHAT COMMAND...: polls until COMMAND succeeds. The only place that sleeps.
+# wait_for SECONDS WHAT COMMAND...: polls until COMMAND succeeds. The only place that sleeps; to start a program for that
+# takes longer than it sleeps.
 wait_for() {
     local seconds=$1 what=$2 end
     shift 2
     end=$((${EPOCHREALTIME/./} + seconds * 1000000))
     until "$@" >/dev/null 2>&1; do
         [ "${EPOCHREALTIME/./}" -lt "$end" ] || fail "waited $seconds s for: $what ($*)"
-        sleep 0.02
+        read -rt 0.03 <>"$WORK/never" || true
     done
 }
 
@@ -83,14 +84,24 @@ unique_id() {
 }
 
 container_field() { # ID KEY
-    rc state "$1" 2>/dev/null | "$PYTHON" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+    local state
+    state=$(rc state "$1" 2>/dev/null) && [[ $state =~ \"$2\"\ *:\ *\"?([^\",]*) ]] && echo "${BASH_REMATCH[1]}"
 }
 container_pid() { container_field "$1" pid; }
 container_runs() { [ "$(container_field "$1" status 2>/dev/null)" = running ]; }
 
 # All tasks of a container, from outside, found by its cgroup: its runtime puts the id there.
 container_tasks() { # ID
-    grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null | grep -oE '[0-9]+' || true
+    local file
+    for file in $(grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null); do
+        file=${file#/proc/}
+        echo "${file%/cgroup}"
+    done
+}
+has_one_task() { # ID
+    local tasks
+    mapfile -t tasks < <(container_tasks "$1")
+    [ ${#tasks[@]} = 1 ]
 }
 
 # A container's cgroups in all hierarchies, wherever its runtime put them.
@@ -98,13 +109,14 @@ container_cgroups() { find /sys/fs/cgroup -type d -name "$1" 2>/dev/null || true
 
 # pid:starttime, for the pid may be another process's later
 process_identity() {
-    local stat
+    local stat fields
     # Not $(<file): where that is not there, bash 5.2 ends the whole script.
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     # A zombie has nothing left to lose.
     [ "${stat%% *}" != Z ] || return 1
-    echo "$1:$(cut -d' ' -f20 <<<"$stat")"
+    read -ra fields <<<"$stat"
+    echo "$1:${fields[19]}"
 }
 
 process_is() { # IDENTITY
@@ -226,9 +238,11 @@ assert_no_leftovers() {
 
 # Everything that this test starts has STASIS_TEST_RUN in its environment, containers excepted.
 run_processes() { # COMMAND-NAME-PATTERN
-    local pid
-    for pid in $(grep -lzxF "STASIS_TEST_RUN=$WORK" /proc/[0-9]*/environ 2>/dev/null | grep -oE '[0-9]+'); do
-        if grep -qxE "$1" "/proc/$pid/comm" 2>/dev/null; then process_identity "$pid" || true; fi
+    local pid name
+    for pid in $(grep -lzxF "STASIS_TEST_RUN=$WORK" /proc/[0-9]*/environ 2>/dev/null); do
+        pid=${pid#/proc/} pid=${pid%/environ}
+        { read -r name <"/proc/$pid/comm"; } 2>/dev/null || continue
+        [[ ! $name =~ ^($1)$ ]] || process_identity "$pid" || true
     done
 }
 
@@ -247,6 +261,7 @@ WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/stasis-test.XXXXXX")
     skip_machine "${TMPDIR:-/var/tmp} is a tmpfs: set TMPDIR to a folder on a disk"
 }
 chmod 0711 "$WORK" # a user namespace's root must reach the rootfs
+mkfifo "$WORK/never"
 RUN=${WORK##*.}
 REGISTRY=$WORK/registry
 RUNC_ROOT=$WORK/runc

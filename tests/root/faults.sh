@@ -79,7 +79,7 @@ assert_runs() { # LEAST
 
 only_its_tasks() {
     if [ -n "$ID" ]; then
-        [ "$(container_tasks "$ID" | wc -l)" = 1 ]
+        has_one_task "$ID"
     else
         [ "$(pgrep -f "$WORK/tree" | sort | xargs)" = "$(printf '%s\n' "${TREE[@]}" | sort | xargs)" ]
     fi

@@ -53,7 +53,7 @@ goes_on() {
     wait_for 10 "$TARGET to count in $1" counts_beyond "$1" "$(counter_in "$1")"
     check_ge "$(counter_in "$1")" "$2" "counter of $TARGET"
     check_eq "$(field nonce "$(<"$1")")" "$NONCE" "nonce of $TARGET"
-    wait_for 10 "nothing but one task of $TARGET" one_task
+    wait_for 10 "nothing but one task of $TARGET" has_one_task "$ID"
     for pid in $(container_tasks "$ID"); do wait_for 5 "task $pid to be neither stopped nor traced" is_let_go "$pid"; done
 }
 
@@ -62,7 +62,6 @@ is_let_go() { # PID
     status=$(cat "/proc/$1/status") && [[ ! $status =~ State:.[tT] && $status =~ TracerPid:.0 ]]
 }
 
-one_task() { [ "$(container_tasks "$ID" | wc -l)" = 1 ]; }
 no_checkpoints() { [ -z "$(find "$1" -mindepth 3 -maxdepth 3 ! -name lock ! -name .move.json ! -name 'failed-*')" ]; } # STORE
 
 # Nothing of a move that did not come to its end is left on the second host.

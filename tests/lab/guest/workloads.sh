@@ -75,8 +75,12 @@ goes_on() {
 }
 
 step_down() {
+    local other
     start_all
     stasis check
+    for other in /boot/config-*; do
+        [ "$other" = "/boot/config-$(uname -r)" ] || stasis check --for-kernel "${other#*config-}"
+    done
     stasis stateful-stop --all
     local id
     for id in "${CONTAINERS[@]}"; do ! runs "$id" || fail "$id still runs"; done
