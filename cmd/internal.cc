@@ -12,7 +12,7 @@
 #include "lib/ops/trial.h"
 #include "lib/pages/lazy.h"
 #include "lib/proc/pid_namespace.h"
-#include "lib/runtime/podman.h"
+#include "lib/runtime/podman_conmon.h"
 #include "lib/runtime/private_mount.h"
 #include "lib/runtime/runc_network.h"
 

@@ -8,6 +8,10 @@ fs::RootfsPlan plan_files(const runtime::Description& described, const sys::Path
     return plan;
 }
 
+sys::Path own_files(const runtime::Description& described) {
+    return described.rootfs_by_runtime ? fs::plan_rootfs(described.rootfs, described.rootfs).source : described.rootfs;
+}
+
 std::vector<runtime::BindMount> kept_folders(const runtime::Description& described, bool with_volumes) {
     std::vector<runtime::BindMount> folders = described.own_folders;
     if (with_volumes) folders.insert(folders.end(), described.volumes.begin(), described.volumes.end());

@@ -15,6 +15,10 @@ namespace stasis::ops {
 /// How the root file system of a target is kept. `store`: where the checkpoint will lie.
 fs::RootfsPlan plan_files(const runtime::Description& described, const sys::Path& store);
 
+/// Where the files of a target's own lie that make its root file system: all of it, or what differs from its image,
+/// where the runtime mounts it.
+sys::Path own_files(const runtime::Description& described);
+
 /// The folders of a target that are kept beside its root file system: what is its alone and, when asked, its volumes.
 std::vector<runtime::BindMount> kept_folders(const runtime::Description& described, bool with_volumes);
 

@@ -11,6 +11,7 @@
 #include "lib/fs/survey.h"
 #include "lib/inspect/look.h"
 #include "lib/ops/draft.h"
+#include "lib/ops/file_capture.h"
 #include "lib/ops/fit.h"
 #include "lib/proc/network.h"
 
@@ -35,6 +36,9 @@ std::vector<HostCheck::Problem> find_unmovable(const Target& target, const Exami
             problems.push_back(
                 {fmt::format("pid {} ({}) is stopped by a signal, and would go on there", task.id.pid, task.command),
                  "let it go on, or end it"});
+    if (files.shared && found.described.rootfs_by_runtime)
+        problems.push_back(
+            {"two hosts can't share the storage of " + target.runtime(), "move it without --shared-storage"});
     // A restore there would wait for those that are held here until it runs there.
     if (files.shared)
         for (const std::string& file : inspect::locked_files(found.described.init))
@@ -55,8 +59,8 @@ void add_stranded(const Examination& found, HostCheck& check) {
 
 }  // namespace
 
-std::vector<runtime::BindMount> MoveFiles::volumes_of(const runtime::Description& described) const {
-    std::vector<runtime::BindMount> going;
+std::vector<runtime::BindMount> MoveFiles::folders_of(const runtime::Description& described) const {
+    std::vector<runtime::BindMount> going = described.own_folders;
     for (const runtime::BindMount& volume : described.volumes)
         if (volumes && std::filesystem::is_directory(volume.source)) going.push_back(volume);
     return going;
@@ -68,7 +72,7 @@ move::Offer make_offer(const Target& target, const Examination& found, store::Ma
     offer.set_id(new_id());
     offer.set_shared_storage(files.shared);
     draft.expected = record_expectations(target, found.described, !files.shared, files.volumes);
-    for (const runtime::BindMount& volume : files.volumes_of(found.described)) {
+    for (const runtime::BindMount& volume : files.folders_of(found.described)) {
         std::erase_if(draft.expected.mounts, [&](const auto& mount) { return mount.source == volume.source; });
         move::Place& place = *offer.add_volumes();
         place.set_path(volume.source);
@@ -81,7 +85,7 @@ move::Offer make_offer(const Target& target, const Examination& found, store::Ma
         sent.set_text(file.text);
     }
     offer.set_rootfs(found.described.rootfs);
-    offer.set_rootfs_bytes(fs::survey(found.described.rootfs, never).bytes);
+    offer.set_rootfs_bytes(fs::survey(own_files(found.described), never).bytes);
     offer.set_memory_bytes(found.seen.memory_bytes);
     return offer;
 }

@@ -26,8 +26,8 @@ struct MoveFiles {
     bool shared = false;   ///< none: the other host sees the same ones
     bool volumes = false;  ///< those in its volumes, too
 
-    /// The volumes that go along.
-    std::vector<runtime::BindMount> volumes_of(const runtime::Description& described) const;
+    /// What goes along beside the root file system: folders of its own, and volumes.
+    std::vector<runtime::BindMount> folders_of(const runtime::Description& described) const;
 };
 
 /// What the source says of a container before it sends it. `draft` is without what the container expects around it.

@@ -18,6 +18,7 @@
 #include "lib/ops/announce.h"
 #include "lib/ops/copy_progress.h"
 #include "lib/ops/dump.h"
+#include "lib/ops/file_capture.h"
 #include "lib/ops/live_tasks.h"
 #include "lib/ops/move_end.h"
 #include "lib/ops/page_lender.h"
@@ -36,6 +37,13 @@ constexpr auto kCleanUpTime = std::chrono::seconds(15);
 
 /// Where copies of the memory lie until the images have links to them; the target knows them by this name.
 constexpr const char* kAhead = "ahead";
+
+/// Folders of its own are kept here for a way back; the other host has them in their places already.
+store::Manifest without_folders(store::Manifest manifest) {
+    manifest.volumes.clear();
+    std::erase_if(manifest.files, [](const auto& file) { return file.first.starts_with("volumes/"); });
+    return manifest;
+}
 
 /// The source's part of one move, as the dump's escort.
 class Departure : public Escort {
@@ -74,7 +82,7 @@ class Departure : public Escort {
         phases_.begin("files");
         const std::string copying = "copying its files to " + request_.to.host;
         context_.progress.step(copying);
-        copy_began_ = fs::Before::look(found.described.rootfs).time;
+        copy_began_ = fs::Before::look(own_files(found.described)).time;
         for (std::uint32_t i = 0; i < places_.size(); ++i) {
             CopyProgress progress(context_.progress, copying, sizes[i]);
             move::send_tree(channel(),
@@ -125,7 +133,7 @@ class Departure : public Escort {
         phases_.begin("restore");
         context_.progress.step("restoring it on " + request_.to.host);
         Frame frame;
-        frame.mutable_prepare()->set_manifest(store::to_text(manifest));
+        frame.mutable_prepare()->set_manifest(store::to_text(without_folders(manifest)));
         channel().send(frame, context_.interrupts);
         if (lender_)
             lend_memory();
@@ -214,8 +222,8 @@ class Departure : public Escort {
     /// What is sent: its root file system, and its volumes.
     void find_places(const runtime::Description& described) {
         if (request_.files.shared) return;
-        places_.push_back({described.rootfs, "/"});
-        for (const runtime::BindMount& volume : request_.files.volumes_of(described)) places_.push_back(volume);
+        places_.push_back({own_files(described), "/"});
+        for (const runtime::BindMount& volume : request_.files.folders_of(described)) places_.push_back(volume);
     }
 
     /// What may differ there although it looks the same: `written` is relative to the container's root.

@@ -172,7 +172,8 @@ class Arrival {
             verdict.set_criu(criu.version.text());
             problems.try_step([&] { criu::check(criu, partial_->folders().logs(), context_.interrupts); });
             if (offer_.memory_follows()) find_lazy_obstacle(criu.version, problems);
-            const Fit found = fit(target_, draft_, plan(criu), criu.version);
+            plan_ = plan(criu);
+            const Fit found = fit(target_, draft_, plan_, criu.version);
             for (const Misfit& misfit : found.misfits) problems.add(misfit.what, misfit.remedy);
             for (const std::string& warning : found.warnings) verdict.add_warnings(warning);
         });
@@ -182,6 +183,8 @@ class Arrival {
         constexpr mode_t kPrivate = 0600;
         runtime::RestorePlan plan;
         plan.name = target_.container;
+        plan.logs = partial_->folders().logs();
+        plan.log_name = "arrival";
         plan.runtime_files = partial_->folders().runtime();
         plan.details = draft_.runtime_details;
         plan.criu = criu.path;
@@ -220,7 +223,7 @@ class Arrival {
 
     /// Where its files belong: its root file system, then its volumes.
     std::vector<Path> places() const {
-        std::vector<Path> paths{offer_.rootfs()};
+        std::vector<Path> paths{layer_.value_or(Path(offer_.rootfs()))};
         for (const move::Place& volume : offer_.volumes()) paths.emplace_back(volume.path());
         return paths;
     }
@@ -268,11 +271,13 @@ class Arrival {
         move_.id = offer_.id();
         move_.peer = draft_.host_name;
         move_.checkpoint = draft_.checkpoint;
-        for (const Path& path : places())
-            if (Path made = to_be_made(path); !made.empty()) move_.made.push_back(std::move(made));
         move_.runtime_details = draft_.runtime_details;
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         recorded_ = true;
+        layer_ = target_.adapter->make_again(plan_);
+        for (const Path& path : places())
+            if (Path made = to_be_made(path); !made.empty()) move_.made.push_back(std::move(made));
+        store::write_move(context_.store, target_.runtime(), target_.container, move_);
     }
 
     void receive_file(const move::File& file) {
@@ -297,8 +302,8 @@ class Arrival {
     void sync() {
         const Path root = partial_->folders().root;
         sys::sync_file_system(sys::open_path(root, O_RDONLY | O_DIRECTORY).get(), root.native());
-        if (std::filesystem::exists(offer_.rootfs()))
-            sys::sync_file_system(sys::open_path(offer_.rootfs(), O_RDONLY | O_DIRECTORY).get(), offer_.rootfs());
+        if (const Path files = places().front(); std::filesystem::exists(files))
+            sys::sync_file_system(sys::open_path(files, O_RDONLY | O_DIRECTORY).get(), files.native());
         Frame done;
         (void)done.mutable_done();
         channel_.send(done, context_.interrupts);
@@ -449,8 +454,10 @@ class Arrival {
     store::ContainerLock lock_;
     std::optional<store::MoveRecord> known_;
     std::optional<store::Partial> partial_;
-    FileRecords received_;    ///< by their names on the wire, or where they belong
-    std::size_t rounds_ = 0;  ///< of memory that came ahead
+    runtime::RestorePlan plan_;
+    std::optional<Path> layer_;  ///< for the files of its root, where its runtime mounts that
+    FileRecords received_;       ///< by their names on the wire, or where they belong
+    std::size_t rounds_ = 0;     ///< of memory that came ahead
     store::MoveRecord move_;
     bool recorded_ = false;
     std::optional<pages::Layout> layout_;  ///< where memory follows

@@ -11,6 +11,8 @@
 #include "lib/base/error.h"
 #include "lib/proc/orphans.h"
 #include "lib/runtime/oci.h"
+#include "lib/runtime/podman_config.h"
+#include "lib/runtime/podman_conmon.h"
 #include "lib/runtime/podman_network.h"
 #include "lib/runtime/podman_storage.h"
 #include "lib/runtime/runc_network.h"
@@ -21,9 +23,6 @@ namespace stasis::runtime {
 namespace {
 
 constexpr int kDeathTimeoutMs = 10'000;
-
-/// Where a restore's podman has our lock: beyond the numbers that it gives to conmon's pipes.
-constexpr int kLockFd = 200;
 
 std::vector<std::string> command(std::vector<std::string> words) {
     words.insert(words.begin(), "podman");
@@ -154,23 +153,21 @@ class Guests {
     std::vector<Path> paths_;
 };
 
-/// What CRIU must find in its environment podman does not pass on, and conmon_env_vars are the administrator's: so
-/// podman starts this instead of conmon (podman 4.3.1).
-Path write_conmon(const RestorePlan& plan, const Path& configuration) {
-    const Json how{
-        {"conmon", plan.details.at("conmon")}, {"path", plan.criu.parent_path()}, {"configuration", configuration}};
-    const Path file = plan.logs / (plan.log_name + ".conmon");
-    const std::string self = sys::read_link("/proc/self/exe").value_or("");
-    sys::write_file_atomically(file, "#!" + self + " run-conmon\n" + how.dump(), 0700);
-    return file;
-}
-
 /// podman unpacks this archive into the new /dev/shm.
 void pack_shared_memory(const Path& folder, const Path& archive) {
     sys::Command tar;
     tar.args = {"tar", "--create", "--sparse", "--numeric-owner", "--directory", folder, "--file", archive, "."};
     (void)sys::run_or_throw(tar);
     for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
+}
+
+/// The configuration of a dump; for a container that was made again, whose layer is another one, what podman has made
+/// of it then.
+Json restored_config(const RestorePlan& plan, const Path& bundle) {
+    Json dumped = Json::parse(sys::read_file(plan.runtime_files / "config.json"));
+    if (!std::filesystem::exists(bundle / "config.json")) return dumped;
+    Json here = read_oci_config(bundle);
+    return here.at("root") == dumped.at("root") ? dumped : here;
 }
 
 /// conmon has podman do the same when a container ends; whoever comes second finds it done.
@@ -251,6 +248,9 @@ Description PodmanAdapter::describe(const std::string& container) const {
     description.rootfs_by_runtime = true;
     description.volumes = volumes_of(known);
     description.own_folders = own_folders(known, config);
+    description.makes_network = true;
+    if (std::string text = podman_configuration(known); !text.empty())
+        description.runtime_files.push_back({kPodmanConfig, std::move(text)});
     description.details["id"] = known.at("Id");
     description.details["conmon"] = conmon_of(known);
     // podman makes the network anew, and takes it away with the container.
@@ -268,11 +268,18 @@ std::vector<Evidence> PodmanAdapter::evidence(const std::string& container) cons
 }
 
 std::vector<std::string> PodmanAdapter::obstacles(const RestorePlan& plan) const {
+    if (!is_usable()) return {"there is no podman on this host"};
     const std::optional<Json> known = inspect(plan.name);
-    if (known && known->at("Id") == plan.details.at("id")) return {};
-    return {"podman has " + std::string(known ? "another container of this name now" : "removed the container") +
-            ": only the one that was dumped (" + plan.details.at("id").get<std::string>().substr(0, 12) +
+    if (!known) return obstacles_to_making(plan);
+    const std::string id = plan.details.at("id");
+    if (known->at("Id") == id) return {};
+    return {"podman has another container of this name now: only the one that was dumped (" + id.substr(0, 12) +
             ") can be restored"};
+}
+
+std::optional<Path> PodmanAdapter::make_again(const RestorePlan& plan) const {
+    make_podman_container(plan);
+    return require(plan.name).at("/GraphDriver/Data/UpperDir"_json_pointer).get<std::string>();
 }
 
 proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
@@ -285,7 +292,7 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
         sys::write_new_file(guests.add(bundle / "network.status"), *network, 0600);
     if (std::filesystem::is_directory(bundle / "shm"))
         pack_shared_memory(bundle / "shm", guests.add(bundle / "devshm-checkpoint.tar"));
-    Json config = Json::parse(sys::read_file(plan.runtime_files / "config.json"));
+    const Json config = restored_config(plan, bundle);
     const bool own_network = plan.details.at("own_network").get<bool>();
     const std::string self = sys::read_link("/proc/self/exe").value_or("");
     sys::write_file_atomically(bundle / "config.json", own_network ? with_network_hook(config, self) : config.dump(),
@@ -366,19 +373,11 @@ void PodmanAdapter::put_away(const std::string& container) const {
                                       "` does not work: " + cleaned.err.substr(0, cleaned.err.find('\n')));
 }
 
-void run_conmon(const Path& file, std::vector<std::string> arguments) {
-    std::string how = sys::read_file(file);
-    const Json json = Json::parse(how.substr(how.find('\n')));
-    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    (void)::setenv("PATH", (json.at("path").get<std::string>() + ":" + path).c_str(), 1);
-    (void)::setenv("CRIU_CONFIG_FILE", json.at("configuration").get<std::string>().c_str(), 1);
-    (void)::close(kLockFd);  // conmon outlives the restore
-    std::string conmon = json.at("conmon");
-    std::vector<char*> args{conmon.data()};
-    for (std::string& word : arguments) args.push_back(word.data());
-    args.push_back(nullptr);
-    (void)::execv(conmon.c_str(), args.data());
-    throw system_error(errno, "start '" + conmon + "'");
+void PodmanAdapter::remove(const std::string& container, const Json& details) const {
+    const std::optional<Json> known = inspect(container);
+    if (!known || known->at("Id") != details.at("id")) return;
+    end_remains(details.at("freezer").get<std::string>());
+    (void)podman({"rm", "--force", "--time", "0", details.at("id")});
 }
 
 }  // namespace stasis::runtime

@@ -21,13 +21,12 @@ class PodmanAdapter : public Adapter {
     std::string lazy_obstacle() const override { return "podman has no lazy restore"; }
     bool restores_to_same_pids(const Json&) const override { return false; }
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
+    std::optional<Path> make_again(const RestorePlan& plan) const override;
     proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
     void keep_stopped(const std::string& container) const override;
     void put_away(const std::string& container) const override;
+    void remove(const std::string& container, const Json& details) const override;
 };
-
-/// Runs conmon for a restore: `file` is what PodmanAdapter::restore() has podman start instead, and says how.
-[[noreturn]] void run_conmon(const Path& file, std::vector<std::string> arguments);
 
 }  // namespace stasis::runtime

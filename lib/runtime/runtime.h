@@ -122,6 +122,10 @@ class Adapter {
     virtual bool restores_to_same_pids(const Json& details) const = 0;
     /// Everything that is in the way of a restore on this host; nothing is touched.
     virtual std::vector<std::string> obstacles(const RestorePlan& plan) const = 0;
+    /// Makes a container that the runtime does not know here, from what was kept of it: all but its processes and its
+    /// files. Returns the folder for the files of its own (Backend::upper's source). Nothing where restore() makes it.
+    /// Throws Kind::failed; nothing of it is left then.
+    virtual std::optional<Path> make_again(const RestorePlan&) const { return std::nullopt; }
     /// Brings the container back; returns its init. Throws Kind::failed with the causal lines of
     /// CRIU's log in its details. After a signal or the deadline a restore that takes two seconds more
     /// hangs, on a file lock for example, and is ended.
@@ -135,7 +139,8 @@ class Adapter {
     /// Makes sure that the runtime has noticed the end of a container, and holds nothing of it any more (mounts, a
     /// network). Its files may change after that.
     virtual void put_away(const std::string&) const {}
-    /// Removes a container that runs, is half restored, or has ended, and what the runtime keeps of it; not its files.
+    /// Removes a container that runs, is half restored, or has ended, and what the runtime keeps of it; not its files,
+    /// but for those that lie with a runtime that mounts them itself.
     /// `details` as in its description.
     virtual void remove(const std::string& container, const Json& /*details*/) const { kill(container); }
 

@@ -9,13 +9,7 @@ second_host_setup
 . "$(dirname "$0")/lxc.sh"
 
 TO[-1]="$STASIS --store $STASIS_STORE --lxc-path $LXC"
-cat >"$WORK/ssh-back" <<SH
-#!/bin/sh
-shift # the host
-exec sh -c "\$*"
-SH
-chmod +x "$WORK/ssh-back"
-BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis "${TO[-1]}")
+way_back "${TO[-1]}"
 stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" --lxc-path "$LXC" "$@"; }
 lxc_b() { in_host_b "lxc-$1" --lxcpath "$LXC" --name "$NAME" "${@:2}"; }
 

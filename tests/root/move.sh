@@ -16,16 +16,7 @@ new_container() {
 }
 
 # The way from the second host to this one: only processes that are not its own say where this one's namespaces are.
-move_back_setup() {
-    cat >"$WORK/ssh-back" <<SH
-#!/bin/sh
-shift # the host
-exec sh -c "\$*"
-SH
-    chmod +x "$WORK/ssh-back"
-    BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis
-        "$STASIS --store $STASIS_STORE $ROOTS")
-}
+move_back_setup() { way_back "$STASIS --store $STASIS_STORE $ROOTS"; }
 
 # shellcheck disable=SC2086
 stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" $ROOTS "$@"; }

@@ -43,6 +43,19 @@ CONF
     wait_for 10 "an answer of the second host" host_b true
 }
 
+# way_back REMOTE-STASIS: sets BACK to the options of a move from there to here. Only processes that are not its own
+# say where this one's namespaces are.
+way_back() {
+    cat >"$WORK/ssh-back" <<SH
+#!/bin/sh
+shift # the host
+exec sh -c "\$*"
+SH
+    chmod +x "$WORK/ssh-back"
+    # shellcheck disable=SC2034
+    BACK=(--ssh "nsenter -t $$ --mount --net --uts --cgroup $WORK/ssh-back" --remote-stasis "$1")
+}
+
 # A control group of its own in each hierarchy becomes its root, unless SHARED_CGROUPS is set.
 second_host() { # FOLDER NAME SRV RUNC_ROOT STORE
     local hierarchy

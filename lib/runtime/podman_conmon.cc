@@ -1,0 +1,54 @@
+#include "lib/runtime/podman_conmon.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "lib/base/error.h"
+
+namespace stasis::runtime {
+namespace {
+
+constexpr const char* kFails = "fails";
+
+Path write(const RestorePlan& plan, const Json& how) {
+    const Path file = plan.logs / (plan.log_name + ".conmon");
+    const std::string self = sys::read_link("/proc/self/exe").value_or("");
+    sys::write_file_atomically(file, "#!" + self + " run-conmon\n" + how.dump(), 0700);
+    return file;
+}
+
+}  // namespace
+
+Path write_conmon(const RestorePlan& plan, const Path& configuration) {
+    return write(
+        plan,
+        {{"conmon", plan.details.at("conmon")}, {"path", plan.criu.parent_path()}, {"configuration", configuration}});
+}
+
+Path write_failing_conmon(const RestorePlan& plan) {
+    return write(plan, {{"conmon", plan.details.at("conmon")}, {kFails, true}});
+}
+
+void run_conmon(const Path& file, std::vector<std::string> arguments) {
+    std::string how = sys::read_file(file);
+    const Json json = Json::parse(how.substr(how.find('\n')));
+    if (!json.contains(kFails)) {
+        const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
+        (void)::setenv("PATH", (json.at("path").get<std::string>() + ":" + path).c_str(), 1);
+        (void)::setenv("CRIU_CONFIG_FILE", json.at("configuration").get<std::string>().c_str(), 1);
+    } else if (arguments != std::vector<std::string>{"--version"}) {  // podman asks that first
+        std::filesystem::remove(file);
+        throw Error(Kind::failed, "this conmon only has the container made");
+    }
+    (void)::close(kLockFd);  // conmon outlives the restore
+    std::string conmon = json.at("conmon");
+    std::vector<char*> args{conmon.data()};
+    for (std::string& word : arguments) args.push_back(word.data());
+    args.push_back(nullptr);
+    (void)::execv(conmon.c_str(), args.data());
+    throw system_error(errno, "start '" + conmon + "'");
+}
+
+}  // namespace stasis::runtime
