@@ -16,6 +16,7 @@ second_host_setup() {
     ip -n "$HOST_B_ID" link set lo up
     ssh-keygen -q -t ed25519 -N '' -f "$HOST_B/host_key"
     ssh-keygen -q -t ed25519 -N '' -f "$HOST_B/key"
+    # SHLVL: what sshd starts is no top-level shell, which would read the user's .bashrc.
     cat >"$HOST_B/sshd_config" <<CONF
 ListenAddress 127.0.0.1:2222
 HostKey $HOST_B/host_key
@@ -24,7 +25,7 @@ PidFile none
 UsePAM no
 StrictModes no
 PermitRootLogin yes
-SetEnv STASIS_TEST_RUN=$WORK PATH=$PATH STASIS_CRIU=${STASIS_CRIU:-}
+SetEnv STASIS_TEST_RUN=$WORK PATH=$PATH STASIS_CRIU=${STASIS_CRIU:-} SHLVL=2
 CONF
     cat >"$HOST_B/ssh_config" <<CONF
 UserKnownHostsFile $HOST_B/known_hosts
