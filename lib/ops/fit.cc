@@ -99,7 +99,8 @@ Expectations record_expectations(const Target& target, const runtime::Descriptio
     inspect::Scope scope;
     const bool has_rootfs = !described.rootfs.empty();
     if (!has_rootfs) scope.places.push_back({"/", "/"});
-    if (has_rootfs && !keep_rootfs) scope.places.push_back({"/", described.rootfs});
+    // What its runtime mounts is not there before the restore.
+    if (has_rootfs && !keep_rootfs && !described.rootfs_by_runtime) scope.places.push_back({"/", described.rootfs});
     for (const runtime::BindMount& volume : described.volumes)
         if (!is_kept(volume, with_volumes)) scope.places.push_back({volume.destination, volume.source});
     scope.same_pids = target.adapter->restores_to_same_pids(described.details);
