@@ -232,7 +232,7 @@ assert_no_leftovers() {
     partial=$(find "$STASIS_STORE" -name '*.partial' 2>/dev/null || true)
     [ -z "$partial" ] || fail "leftover: $partial"
     # An engine has its containers mounted as long as they are there.
-    state=$(mounts_below "$WORK" | grep -v "^$WORK/engine/" || true)
+    state=$(mounts_below "$WORK" | grep -vE "^$WORK/(srv/)?engine/" || true)
     [ -z "$state" ] || fail "leftover: mounts: $state"
 }
 

@@ -148,6 +148,19 @@ check_eq "$(<"$VOLUME/file")" more "the volume after a write from inside"
 wait_for 30 "an answer on the published port after a restore" answers
 no_traces
 
+echo "== a health check, in a user namespace, paused"
+new_container user --network none --health-cmd 'test -s /count' --uidmap 0:100000:5000 -- sh -c "$COUNT" 2>"$WORK/timers"
+cycle
+podman healthcheck run "$NAME" || fail "the health check fails in a restored container"
+check_eq "$(pod_field .State.Health.Status)" healthy "what podman says of its health"
+podman pause "$NAME" >/dev/null
+stasis stateful-stop "$NAME" >/dev/null
+stasis restore "$NAME" >/dev/null
+check_eq "$(pod_status)" paused "a container that was paused"
+podman unpause "$NAME" >/dev/null
+check_alive "a container that was paused"
+no_traces
+
 echo "== 512 MiB of memory"
 new_container memory --network none -- memory /status 512
 of_memory() { field "$1" "$(in_pod cat /status)"; }
