@@ -93,7 +93,7 @@ container_runs() { [ "$(container_field "$1" status 2>/dev/null)" = running ]; }
 # All tasks of a container, from outside, found by its cgroup: its runtime puts the id there.
 container_tasks() { # ID
     local file
-    for file in $(grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null); do
+    for file in $(grep -lE "/$1(/|\$)" /proc/[0-9]*/cgroup 2>/dev/null || true); do
         file=${file#/proc/}
         echo "${file%/cgroup}"
     done
@@ -239,7 +239,7 @@ assert_no_leftovers() {
 # Everything that this test starts has STASIS_TEST_RUN in its environment, containers excepted.
 run_processes() { # COMMAND-NAME-PATTERN
     local pid name
-    for pid in $(grep -lzxF "STASIS_TEST_RUN=$WORK" /proc/[0-9]*/environ 2>/dev/null); do
+    for pid in $(grep -lzxF "STASIS_TEST_RUN=$WORK" /proc/[0-9]*/environ 2>/dev/null || true); do
         pid=${pid#/proc/} pid=${pid%/environ}
         { read -r name <"/proc/$pid/comm"; } 2>/dev/null || continue
         [[ ! $name =~ ^($1)$ ]] || process_identity "$pid" || true
