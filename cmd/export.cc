@@ -5,6 +5,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
 #include "lib/ops/carry.h"
+#include "lib/ops/carry_podman.h"
 #include "lib/ops/manage.h"
 
 namespace stasis {
@@ -16,6 +17,7 @@ struct ExportOptions {
     std::optional<ops::Path> directory;
     std::optional<ops::Path> output;
     bool plain = false;
+    bool podman = false;
 };
 
 constexpr const char* kStandardOutput = "-";
@@ -33,7 +35,10 @@ int run_export(const Globals& globals, const ExportOptions& options) {
     const store::Manifest& manifest = choice.manifest;
     const ops::Path path = options.output.value_or(manifest.container + "-" + manifest.checkpoint + ".tar.zst");
     sys::Archive archive = open_archive(path);
-    ops::export_checkpoint(session.context(), choice, options.plain, archive);
+    if (options.podman)
+        ops::export_for_podman(session.context(), choice, archive);
+    else
+        ops::export_checkpoint(session.context(), choice, options.plain, archive);
     archive.finish();
     if (path == kStandardOutput) return kOk;
     if (globals.json)
@@ -60,6 +65,7 @@ void add_export(CLI::App& parent, const Globals& globals, Run& run) {
     command.add_option("--output", options->output, "The archive to write (default: named after both, in this folder)")
         ->type_name("FILE");
     command.add_flag("--plain", options->plain, "Unpack compressed images, for CRIU's own tools");
+    command.add_flag("--podman", options->podman, "Write it for `podman container restore --import`");
     command.callback(
         [&globals, &run, options] { run = [&globals, options] { return run_export(globals, *options); }; });
 }

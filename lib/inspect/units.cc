@@ -80,10 +80,8 @@ std::map<std::uint64_t, UnitProgram> unit_programs(pid_t init) {
     std::map<std::uint64_t, UnitProgram> found;
     const sys::Path top = proc::unified_cgroup_of(init);
     if (top.empty()) return found;
-    std::error_code gone;
-    for (auto entry = std::filesystem::recursive_directory_iterator(top, gone);
-         entry != std::filesystem::recursive_directory_iterator(); entry.increment(gone))
-        if (entry->is_directory(gone) && is_unit(entry->path())) add_programs(entry->path(), found);
+    for (const sys::Path& cgroup : proc::cgroups_below(top))
+        if (cgroup != top && is_unit(cgroup)) add_programs(cgroup, found);
     return found;
 }
 

@@ -20,11 +20,18 @@ struct Device {
     std::string mac;
 };
 
+/// Of these kinds some never ask for an address (dummy, ipvlan in its modes L3 and L3S), and must not begin to.
+bool has_neighbours(const Json& device) {
+    const std::string kind = device.value("/linkinfo/info_kind"_json_pointer, "");
+    return kind != "dummy" && kind != "ipvlan";
+}
+
 void for_each_device(const sys::Path& network, const std::function<void(const Device&)>& act) {
     const sys::UniqueFd there = sys::open_path(network, O_RDONLY);
     proc::in_network(there.get(), [&] {
-        for (const Json& json : Json::parse(sys::ask({"ip", "-json", "link", "show", "up"})))
-            if (json.value("link_type", "") == "ether") act({json.at("ifname"), json.at("address")});
+        for (const Json& json : Json::parse(sys::ask({"ip", "-json", "-details", "link", "show", "up"})))
+            if (json.value("link_type", "") == "ether" && has_neighbours(json))
+                act({json.at("ifname"), json.at("address")});
     });
 }
 

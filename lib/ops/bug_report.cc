@@ -36,10 +36,12 @@ Read stored_file(const Path& folder, const std::string& name) {
     };
 }
 
-/// CRIU's statistics are binary, configurations JSON.
+/// CRIU's statistics are binary, configurations JSON; podman's, too, whatever podman calls them.
 EvidenceFormat format_of(const std::string& name) {
     if (name.starts_with("stats-")) return EvidenceFormat::binary;
-    return name.ends_with(".json") ? EvidenceFormat::json : EvidenceFormat::text;
+    for (const char* ending : {".json", ".dump", ".status"})
+        if (name.ends_with(ending)) return EvidenceFormat::json;
+    return EvidenceFormat::text;
 }
 
 Rows stored_files(const Path& folder) {

@@ -104,11 +104,21 @@ class Dump {
             if (!partial.sealed()) keep_log(error, partial);
             throw;
         }
-        if (!request_.wishes.directory) context_.store.clear_failures(target.runtime(), target.container);
+        if (!request_.wishes.directory) clear_failures(target);
         return report(target, location, partial);
     }
 
   private:
+    /// The dump is done, whatever becomes of what earlier ones left.
+    void clear_failures(const Target& target) {
+        try {
+            context_.store.clear_failures(target.runtime(), target.container);
+        } catch (const std::exception& error) {
+            context_.progress.warn(std::string("what is left of earlier failures could not be removed: ") +
+                                   error.what());
+        }
+    }
+
     void warn_of(const Target& target, const Examination& found) {
         if (request_.ignore_blockers)
             for (const inspect::Blocker& blocker : found.seen.blockers)

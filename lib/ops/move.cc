@@ -161,6 +161,8 @@ class Departure : public Escort {
         } catch (const Error& error) {
             lost_ = error;
             link_->explain(*lost_);
+        } catch (const std::exception& error) {
+            lost_ = Error(Kind::failed, error.what());
         }
         bytes_sent_ = channel().sent_bytes();
         if (!lender_) bytes_frozen_ = bytes_sent_ - bytes_before_;
@@ -199,7 +201,8 @@ class Departure : public Escort {
 
     /// The dump failed, and the target runs on here: nothing of it may stay there.
     void call_off(Error& error) {
-        if (leaving_) store::forget_move(context_.store, target_.runtime(), target_.container);
+        // Once it runs there, a restore here must know.
+        if (leaving_ && !arrived_) store::forget_move(context_.store, target_.runtime(), target_.container);
 
         if (!link_) return;
         keep_their_log(error);

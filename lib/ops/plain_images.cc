@@ -52,6 +52,11 @@ void PlainImages::make_folder() {
     unpacked_ = on_disk_;
 }
 
+Path PlainImages::room() {
+    make_folder();
+    return unpacked_;
+}
+
 void PlainImages::set_clock(Microseconds dumped, Microseconds now) {
     if (!criu::has_wall_clock_timer(path_)) return;
     if (unpacked_.empty()) {

@@ -19,6 +19,9 @@ class PlainImages {
 
     const Path& path() const { return path_; }
 
+    /// A private folder for what is made of them, for as long as this lives.
+    Path room();
+
     /// Has its timers on the time of day go off when they are due (criu::set_wall_clock_timers()).
     void set_clock(Microseconds dumped, Microseconds now);
 

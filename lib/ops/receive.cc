@@ -142,9 +142,20 @@ class Arrival {
         const auto is_on_trial = [](store::MoveState state) {
             return state == store::MoveState::arriving || state == store::MoveState::loaded;
         };
-        if (!known_ || !is_on_trial(known_->state)) return;
+        if (!known_ || !is_on_trial(known_->state) || is_another()) return;
         roll_back(context_, target_, *known_);
         known_.reset();
+    }
+
+    /// What came stands still until it is known that it ended there: what runs by the name is none of ours to remove.
+    bool is_another() const {
+        if (target_.adapter->status(target_.container) != runtime::Status::running) return false;
+        try {
+            const auto init = proc::read_stat(target_.adapter->describe(target_.container).init.pid);
+            return init && init->state != 'T';
+        } catch (const Error&) {
+            return true;  // one that stasis could not have brought
+        }
     }
 
     /// Says what is in the way; true where nothing is and the container comes.
@@ -183,6 +194,7 @@ class Arrival {
         constexpr mode_t kPrivate = 0600;
         runtime::RestorePlan plan;
         plan.name = target_.container;
+        plan.lock_fd = lock_.fd();
         plan.logs = partial_->folders().logs();
         plan.log_name = "arrival";
         plan.runtime_files = partial_->folders().runtime();
@@ -264,7 +276,11 @@ class Arrival {
     void receive_tree(const move::Tree& tree) {
         if (offer_.shared_storage() || tree.place() >= places().size())
             throw Error(Kind::failed, "the other host sent files that it did not offer");
-        move::receive_tree(channel_, tree, places()[tree.place()], lock_.fd(), context_.interrupts);
+        const Path place = places()[tree.place()];
+        move::receive_tree(channel_, tree, place, lock_.fd(), context_.interrupts);
+        // The source may delete its own when it runs here. After the first pass it runs on there, and the last one has
+        // little left to write.
+        sys::sync_file_system(sys::open_path(place, O_RDONLY | O_DIRECTORY).get(), place.native());
     }
 
     void begin_record() {
@@ -274,7 +290,8 @@ class Arrival {
         move_.runtime_details = draft_.runtime_details;
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         recorded_ = true;
-        layer_ = target_.adapter->make_again(plan_);
+        (void)target_.adapter->make_again(plan_);
+        layer_ = target_.adapter->layer(target_.container);
         for (const Path& path : places())
             if (Path made = to_be_made(path); !made.empty()) move_.made.push_back(std::move(made));
         store::write_move(context_.store, target_.runtime(), target_.container, move_);

@@ -259,12 +259,20 @@ class Restore {
     /// Where the runtime has no such container any more, it makes it again; what fails then leaves none.
     int bring_back(int lock_fd) {
         if (target_.adapter->status(target_.container) != runtime::Status::absent) return bring_back_known(lock_fd);
-        layer_ = target_.adapter->make_again(plan_);
+        const bool made = target_.adapter->make_again(plan_);
         try {
             return bring_back_known(lock_fd);
-        } catch (const Error&) {
-            if (layer_) target_.adapter->remove(target_.container, plan_.details);
+        } catch (...) {
+            if (made) remove_made();
             throw;
+        }
+    }
+
+    void remove_made() {
+        try {
+            target_.adapter->remove(target_.container, plan_.details);
+        } catch (const Error& error) {
+            context_.progress.warn("what was made of it could not be removed: " + error.message());
         }
     }
 
@@ -308,9 +316,9 @@ class Restore {
     void restore_files(sys::Interrupts& interrupts) const {
         const store::Folders folders{choice_.location.path()};
         const store::Rootfs& kept = choice_.manifest.rootfs;
-        fs::restore_rootfs(
-            {fs::backend_from(kept.backend), kept.path, layer_.value_or(kept.source), kept.mount_options},
-            folders.rootfs(), interrupts);
+        const Path source = target_.adapter->layer(target_.container).value_or(kept.source);
+        fs::restore_rootfs({fs::backend_from(kept.backend), kept.path, source, kept.mount_options}, folders.rootfs(),
+                           interrupts);
         for (const store::Volume& volume : choice_.manifest.volumes)
             fs::restore_rootfs({fs::Backend::copy, volume.source, volume.source, ""}, folders.volumes() / volume.folder,
                                interrupts);
@@ -369,7 +377,6 @@ class Restore {
     runtime::RestorePlan plan_;
     std::optional<PlainImages> images_;
     std::optional<RecreatedNetwork> network_;
-    std::optional<Path> layer_;  ///< of a container that was made again
     long long running_us_ = 0;
     long long away_us_ = 0;
     std::vector<std::string> warnings_;

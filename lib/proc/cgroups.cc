@@ -36,18 +36,31 @@ sys::Path unified_cgroup_of(pid_t init) {
     return {};
 }
 
+std::vector<sys::Path> cgroups_below(const sys::Path& top) {
+    std::vector<sys::Path> found{top};
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        const sys::Path folder = found[i];
+        for (const std::string& name : sys::list_directory(folder)) {
+            std::error_code gone;
+            if (std::filesystem::is_directory(std::filesystem::symlink_status(folder / name, gone)))
+                found.push_back(folder / name);
+        }
+    }
+    return found;
+}
+
 void give_unified_cgroups_to_owners(pid_t init) {
     const sys::Path top = unified_cgroup_of(init);
     if (top.empty()) return;
     give_top(top);
-    std::error_code gone;
-    for (auto entry = std::filesystem::recursive_directory_iterator(top, gone);
-         entry != std::filesystem::recursive_directory_iterator(); entry.increment(gone)) {
-        const sys::Path folder = entry->path().parent_path();
+    for (const sys::Path& folder : cgroups_below(top)) {
         struct stat info {};
-        // A cgroup may have gone by now.
-        if (folder == top || entry->is_directory(gone) || ::stat(folder.c_str(), &info) != 0) continue;
-        (void)::lchown(entry->path().c_str(), info.st_uid, info.st_gid);
+        if (folder == top || ::stat(folder.c_str(), &info) != 0) continue;
+        for (const std::string& name : sys::list_directory(folder)) {
+            std::error_code gone;
+            if (!std::filesystem::is_directory(folder / name, gone))
+                (void)::lchown((folder / name).c_str(), info.st_uid, info.st_gid);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <vector>
+
 #include "lib/sys/file.h"
 
 namespace stasis::proc {
@@ -9,6 +11,9 @@ namespace stasis::proc {
 /// Where this process sees the tree of cgroups v2 that a container's first process begins: its own cgroup, or the one
 /// above systemd's init.scope. Empty where there is no cgroup v2, or where it is the root of all.
 sys::Path unified_cgroup_of(pid_t init);
+
+/// A cgroup, and all below it; those that go meanwhile may be missing.
+std::vector<sys::Path> cgroups_below(const sys::Path& top);
 
 /// Gives the files of these cgroups to whom they belonged: below the first, to the folder's owner, as the kernel does
 /// for who makes a cgroup; in the first, those by which it is delegated. A restore by CRIU (4.2.1) does it for cgroups

@@ -187,7 +187,9 @@ std::vector<BindMount> LxcAdapter::bind_mounts(const std::string& container) con
         std::istringstream words(line);
         std::string source, destination, type, options;
         words >> source >> destination >> type >> options;
-        if (options.find("bind") != std::string::npos) result.push_back({source, destination});
+        if (options.find("bind") == std::string::npos) continue;
+        result.push_back(
+            {source, "/" + destination.substr(std::min(destination.find_first_not_of('/'), destination.size()))});
     }
     return result;
 }
@@ -218,7 +220,7 @@ Description LxcAdapter::describe(const std::string& container) const {
     if (description.paused)
         description.options.push_back({"freeze-cgroup", description.freezer, "the container is frozen and stays so"});
     for (const BindMount& mount : description.volumes)
-        description.options.push_back({"external", "mnt[/" + mount.destination + "]:" + mount.destination,
+        description.options.push_back({"external", "mnt[" + mount.destination + "]:" + mount.destination.substr(1),
                                        "this mount comes from outside the container"});
     const LxcTerminals terminals = lxc_terminals(first->id.pid);
     if (const std::optional<proc::Stat> heir = heir_of(terminals, first->id.pid))
@@ -323,7 +325,9 @@ proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& 
     const std::optional<proc::Stat> first = init(plan.name);
     if (ended.ok() && first && proc::is_alive(first->id)) {
         proc::give_unified_cgroups_to_owners(first->id.pid);
-        if (frozen) freeze_stopped(command("lxc-freeze", plan.name), first->id.pid, plan.hold);
+        if (frozen)
+            pause_or_kill(plan.name,
+                          [&] { freeze_stopped(command("lxc-freeze", plan.name), first->id.pid, plan.hold); });
         return first->id;
     }
     orphans.end_all();

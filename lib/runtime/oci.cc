@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/cgroups.h"
 #include "lib/proc/orphans.h"
 #include "lib/runtime/mounts.h"
 #include "lib/runtime/stdio.h"
@@ -79,14 +80,10 @@ OptionList namespace_options(const proc::Identity& init, const Json& config) {
 std::string runc_mount_key(const proc::Mount& mount) { return mount.root == "/null" ? "/dev/null" : mount.mount_point; }
 
 Path freezer_of(const proc::Identity& init) {
-    const Path base = "/sys/fs/cgroup";
-    Path unified;
-    for (const proc::CgroupMembership& group : proc::cgroups(init.pid)) {
-        if (group.path == "/") continue;
-        if (group.controllers == "freezer") return base / "freezer" / group.path.substr(1);
-        if (group.controllers.empty()) unified = base / group.path.substr(1);
-    }
-    return unified;
+    for (const proc::CgroupMembership& group : proc::cgroups(init.pid))
+        if (group.controllers == "freezer" && group.path != "/")
+            return Path("/sys/fs/cgroup/freezer") / group.path.substr(1);
+    return proc::unified_cgroup_of(init.pid);
 }
 
 Json read_oci_config(const Path& bundle) {
@@ -155,11 +152,14 @@ sys::WaitStatus wait_for_restore(sys::Child& child, pid_t root, sys::Interrupts&
 
 void end_remains(const Path& freezer) {
     const std::uint64_t own_pids = proc::namespace_inode(::getpid(), "pid");
-    std::istringstream pids(freezer.empty() ? "" : sys::read_file_if_exists(freezer / "cgroup.procs").value_or(""));
-    for (pid_t pid = 0; pids >> pid;) {
-        const std::optional<proc::Stat> task = proc::read_stat(pid);
-        if (task && (task->command == "criu" || proc::namespace_inode(pid, "pid") != own_pids))
-            proc::kill_and_wait(task->id);
+    if (freezer.empty()) return;
+    for (const Path& cgroup : proc::cgroups_below(freezer)) {
+        std::istringstream pids(sys::read_file_if_exists(cgroup / "cgroup.procs").value_or(""));
+        for (pid_t pid = 0; pids >> pid;) {
+            const std::optional<proc::Stat> task = proc::read_stat(pid);
+            if (task && (task->command == "criu" || proc::namespace_inode(pid, "pid") != own_pids))
+                proc::kill_and_wait(task->id);
+        }
     }
 }
 

@@ -31,6 +31,7 @@ std::vector<std::string> OciAdapter::command(const std::vector<std::string>& wor
 }
 
 std::string OciAdapter::version() const {
+    if (!sys::find_program(program_)) return "";
     sys::Command version;
     version.args = {program_, "--version"};
     const std::string said = sys::run_or_throw(version);
@@ -214,7 +215,7 @@ proc::Identity OciAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
     if (plan.details.at("paused").get<bool>()) {
         sys::Command pause;
         pause.args = command({"pause", plan.name});
-        (void)sys::run_or_throw(pause);
+        pause_or_kill(plan.name, [&] { (void)sys::run_or_throw(pause); });
     }
     const std::optional<proc::Stat> init = proc::read_stat(std::stoi(sys::read_file(under_way.pid_file)));
     if (!init || !proc::is_alive(init->id))

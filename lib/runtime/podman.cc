@@ -118,8 +118,10 @@ void refuse_unsupported(const std::string& container, const Json& known) {
 std::vector<BindMount> volumes_of(const Json& known) {
     std::vector<BindMount> volumes;
     for (const Json& mount : known.value("Mounts", Json::array()))
-        if (mount.value("Type", "") != "tmpfs")
-            volumes.push_back({mount.value("Source", ""), mount.value("Destination", "")});
+        // An image that is mounted has a name there, and devpts has none.
+        if (const std::string source = mount.value("Source", "");
+            source.starts_with("/") && mount.value("Type", "") != "tmpfs")
+            volumes.push_back({source, mount.value("Destination", "")});
     return volumes;
 }
 
@@ -269,6 +271,7 @@ std::vector<Evidence> PodmanAdapter::evidence(const std::string& container) cons
 
 std::vector<std::string> PodmanAdapter::obstacles(const RestorePlan& plan) const {
     if (!is_usable()) return {"there is no podman on this host"};
+    if (std::string obstacle = conmon_obstacle(plan.logs); !obstacle.empty()) return {std::move(obstacle)};
     const std::optional<Json> known = inspect(plan.name);
     if (!known) return obstacles_to_making(plan);
     const std::string id = plan.details.at("id");
@@ -277,9 +280,15 @@ std::vector<std::string> PodmanAdapter::obstacles(const RestorePlan& plan) const
             ") can be restored"};
 }
 
-std::optional<Path> PodmanAdapter::make_again(const RestorePlan& plan) const {
+bool PodmanAdapter::make_again(const RestorePlan& plan) const {
     make_podman_container(plan);
-    return require(plan.name).at("/GraphDriver/Data/UpperDir"_json_pointer).get<std::string>();
+    return true;
+}
+
+std::optional<Path> PodmanAdapter::layer(const std::string& container) const {
+    const std::optional<Json> known = inspect(container);
+    const std::string folder = known ? known->value("/GraphDriver/Data/UpperDir"_json_pointer, "") : "";
+    return folder.empty() ? std::nullopt : std::optional<Path>(folder);
 }
 
 proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
@@ -329,7 +338,7 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
             .details({sys::read_file("/proc/self/fd/" + std::to_string(said.get()))})
             .log(log);
     }
-    if (plan.details.at("paused").get<bool>()) (void)podman({"pause", plan.name});
+    if (plan.details.at("paused").get<bool>()) pause_or_kill(plan.name, [&] { (void)podman({"pause", plan.name}); });
     const std::optional<proc::Stat> init = init_of(require(plan.name));
     if (!init || !proc::is_alive(init->id))
         throw Error(Kind::failed, "the container ended right after it was restored").log(log);

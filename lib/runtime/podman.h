@@ -21,7 +21,8 @@ class PodmanAdapter : public Adapter {
     std::string lazy_obstacle() const override { return "podman has no lazy restore"; }
     bool restores_to_same_pids(const Json&) const override { return false; }
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
-    std::optional<Path> make_again(const RestorePlan& plan) const override;
+    bool make_again(const RestorePlan& plan) const override;
+    std::optional<Path> layer(const std::string& container) const override;
     proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
     void keep_stopped(const std::string& container) const override;

@@ -6,7 +6,6 @@
 #include "lib/base/error.h"
 #include "lib/runtime/bolt.h"
 #include "lib/runtime/podman_conmon.h"
-#include "lib/sys/archive.h"
 #include "lib/sys/child.h"
 #include "lib/sys/lock.h"
 
@@ -37,6 +36,9 @@ sys::RunResult podman(std::vector<std::string> words) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// By its id, whatever its name is.
+bool is_there(const RestorePlan& plan) { return podman({"container", "exists", plan.details.at("id")}).status.ok(); }
+
 /// The image below the container: the same content, by the same name.
 void add_image_obstacles(const Json& config, std::vector<std::string>& obstacles) {
     const std::string id = config.value("rootfsImageID", "");
@@ -65,11 +67,8 @@ void add_folder_obstacle(const Json& config, const char* key, const std::string&
 /// For a podman that is to find no more in it than how the container was made.
 void write_archive(const RestorePlan& plan, const Path& file) {
     sys::Archive archive(file);
-    archive.add(kPodmanConfig, sys::read_file(plan.runtime_files / kPodmanConfig));
-    archive.add(kPodmanSpec, sys::read_file(plan.runtime_files / "config.json"));
-    if (const auto network = sys::read_file_if_exists(plan.runtime_files / kNetworkStatus))
-        archive.add(kNetworkStatus, *network);
-    archive.add("checkpoint/inventory.img", "");  // podman looks whether it is there
+    (void)add_podman_settings(plan.runtime_files, archive);
+    archive.add(std::string(kPodmanImages) + "/inventory.img", "");  // podman looks whether it is there
     archive.finish();
 }
 
@@ -97,6 +96,18 @@ std::string podman_configuration(const Json& known) {
     }
 }
 
+Json add_podman_settings(const Path& runtime_files, sys::Archive& archive) {
+    const std::optional<std::string> config = sys::read_file_if_exists(runtime_files / kPodmanConfig);
+    if (!config)
+        throw Error(Kind::failed, "podman's settings of the container were not kept")
+            .hint("stasis finds them in podman's BoltDB alone; with podman 5 there is no way to export for it");
+    archive.add(kPodmanConfig, *config);
+    archive.add(kPodmanSpec, sys::read_file(runtime_files / "config.json"));
+    if (const auto network = sys::read_file_if_exists(runtime_files / kNetworkStatus))
+        archive.add(kNetworkStatus, *network);
+    return Json::parse(*config);
+}
+
 std::vector<std::string> obstacles_to_making(const RestorePlan& plan) {
     const std::optional<std::string> text = sys::read_file_if_exists(plan.runtime_files / kPodmanConfig);
     if (!text)
@@ -105,6 +116,13 @@ std::vector<std::string> obstacles_to_making(const RestorePlan& plan) {
             "(stasis finds it in podman's BoltDB alone)"};
     const Json config = Json::parse(*text);
     std::vector<std::string> obstacles;
+    if (is_there(plan))
+        return {"podman has it by another name: `podman rename " + plan.details.at("id").get<std::string>() + " " +
+                plan.name + "` first"};
+    if (const std::string driver = first_line(podman({"info", "--format", "{{.Store.GraphDriverName}}"}).out);
+        driver != "overlay")
+        obstacles.push_back("podman keeps its files by the driver '" + driver +
+                            "' here, and stasis has it make containers again by overlay alone");
     add_image_obstacles(config, obstacles);
     add_folder_obstacle(config, "staticDir", "GraphRoot", obstacles);
     add_folder_obstacle(config, "conmonPidFile", "RunRoot", obstacles);
@@ -114,6 +132,7 @@ std::vector<std::string> obstacles_to_making(const RestorePlan& plan) {
 }
 
 void make_podman_container(const RestorePlan& plan) {
+    if (is_there(plan)) throw Error(Kind::failed, "podman has the container by another name by now");
     const Path archive = plan.logs / (plan.log_name + ".tar");
     write_archive(plan, archive);
     const Path conmon = write_failing_conmon(plan);
@@ -122,6 +141,7 @@ void make_podman_container(const RestorePlan& plan) {
                  "--ignore-rootfs", "--ignore-volumes", "--import", archive.native()};
     const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
     make.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path};
+    if (plan.lock_fd >= 0) make.descriptors.emplace_back(plan.lock_fd, kLockFd);
     const sys::RunResult made = sys::run(make);
     std::filesystem::remove(archive);
     if (!std::filesystem::remove(conmon)) return;  // it came to the point where conmon failed

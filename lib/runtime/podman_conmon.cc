@@ -1,5 +1,6 @@
 #include "lib/runtime/podman_conmon.h"
 
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,14 +13,25 @@ namespace {
 
 constexpr const char* kFails = "fails";
 
+std::string self_path() { return sys::read_link("/proc/self/exe").value_or(""); }
+
 Path write(const RestorePlan& plan, const Json& how) {
     const Path file = plan.logs / (plan.log_name + ".conmon");
-    const std::string self = sys::read_link("/proc/self/exe").value_or("");
-    sys::write_file_atomically(file, "#!" + self + " run-conmon\n" + how.dump(), 0700);
+    sys::write_file_atomically(file, "#!" + self_path() + " run-conmon\n" + how.dump(), 0700);
     return file;
 }
 
 }  // namespace
+
+std::string conmon_obstacle(const Path& folder) {
+    struct statvfs info {};
+    if (::statvfs(folder.c_str(), &info) == 0 && (info.f_flag & ST_NOEXEC) != 0)
+        return "no program may be started from the file system of '" + folder.string() +
+               "' (noexec), and podman is to start one there: copy the checkpoint to another, and name it by --dir";
+    if (const std::string self = self_path(); self.find(' ') != std::string::npos)
+        return "podman is to start '" + self + "', and can't for the blank in its name: install stasis elsewhere";
+    return "";
+}
 
 Path write_conmon(const RestorePlan& plan, const Path& configuration) {
     return write(

@@ -13,6 +13,9 @@ constexpr int kLockFd = 200;
 // conmon watches a container, starts its runtime, and is the only program in between that podman lets us choose
 // (--conmon). We go in its place, by a file that names ourselves as its interpreter.
 
+/// Why the kernel would start no such file in `folder`; "" where it would, or where there is no such folder.
+std::string conmon_obstacle(const Path& folder);
+
 /// What to have podman start as conmon for a restore. What CRIU must find in its environment podman does not pass on,
 /// and conmon_env_vars are the administrator's (podman 4.3.1): this one sets it. `configuration` is CRIU's.
 Path write_conmon(const RestorePlan& plan, const Path& configuration);

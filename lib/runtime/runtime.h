@@ -123,9 +123,11 @@ class Adapter {
     /// Everything that is in the way of a restore on this host; nothing is touched.
     virtual std::vector<std::string> obstacles(const RestorePlan& plan) const = 0;
     /// Makes a container that the runtime does not know here, from what was kept of it: all but its processes and its
-    /// files. Returns the folder for the files of its own (Backend::upper's source). Nothing where restore() makes it.
-    /// Throws Kind::failed; nothing of it is left then.
-    virtual std::optional<Path> make_again(const RestorePlan&) const { return std::nullopt; }
+    /// files. False where restore() makes it. Throws Kind::failed; nothing of it is left then.
+    virtual bool make_again(const RestorePlan&) const { return false; }
+    /// Where the files of a container's own lie now (Backend::upper's source), for a runtime that mounts its root file
+    /// system by itself: one that was made again has them in another place.
+    virtual std::optional<Path> layer(const std::string&) const { return std::nullopt; }
     /// Brings the container back; returns its init. Throws Kind::failed with the causal lines of
     /// CRIU's log in its details. After a signal or the deadline a restore that takes two seconds more
     /// hangs, on a file lock for example, and is ended.
@@ -133,6 +135,16 @@ class Adapter {
 
     /// Kills a running container and waits until it is gone.
     virtual void kill(const std::string& container) const = 0;
+    /// Has one that was just restored stand still, as it did when it was dumped; it does not run on where that fails.
+    template <typename Pause>
+    void pause_or_kill(const std::string& container, Pause pause) const {
+        try {
+            pause();
+        } catch (const Error&) {
+            kill(container);
+            throw;
+        }
+    }
     /// The container stands still, and ends in a moment with its state on disk: its runtime must not start it again.
     /// It may be dead on return; where it throws, it lives.
     virtual void keep_stopped(const std::string&) const {}

@@ -31,20 +31,21 @@ bool is_frozen(const Path& freezer) {
 }
 
 Json config_of_docker(const std::string& id) {
+    if (!std::filesystem::is_directory(kContainersOfDocker / id)) return Json::object();
     const std::string text = sys::read_file_if_exists(kContainersOfDocker / id / "config.v2.json").value_or("");
     const Json config = Json::parse(text, nullptr, false);
     return config.is_object() ? config : Json::object();
 }
 
-/// What docker itself takes for a container: its name, or the beginning of its id. Empty where there is none.
+/// What docker itself takes for a container: its name, or the beginning of its id alone. Empty where there is none.
 std::string id_in_docker(const std::string& container) {
     constexpr std::size_t kLeastOfId = 4;
-    std::string by_id;
+    std::vector<std::string> by_id;
     for (const std::string& id : sys::list_directory(kContainersOfDocker)) {
         if (config_of_docker(id).value("Name", "") == "/" + container) return id;
-        if (container.size() >= kLeastOfId && id.starts_with(container)) by_id = id;
+        if (container.size() >= kLeastOfId && id.starts_with(container)) by_id.push_back(id);
     }
-    return by_id;
+    return by_id.size() == 1 ? by_id.front() : "";
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ struct Volume {
 
 /// How the root file system was kept.
 struct Rootfs {
-    std::string backend = "none";  ///< "none", "copy", "overlay" or "btrfs"
+    std::string backend = "none";  ///< "none", "copy", "overlay", "upper" or "btrfs"
     std::string path;              ///< where it lies on the host
     std::string source;            ///< what was copied: path itself, or the overlay's upper folder
     std::string mount_options;     ///< of an overlay, to mount it again
