@@ -4,7 +4,7 @@
 . "$(dirname "$0")/podman.sh"
 
 ARCHIVE=$WORK/checkpoint.tar.zst
-COUNT='i=0; while :; do i=$((i+1)); echo $i >/dev/shm/count; echo $i >/new; mv /new /count; cp /count /data/count; sleep 0.05; done'
+COUNT='i=0; while :; do i=$((i+1)); echo $i >/dev/shm/new; mv /dev/shm/new /dev/shm/count; echo $i >/new; mv /new /count; cp /count /data/new; mv /data/new /data/count; sleep 0.05; done'
 counts_beyond() { [ "$(in_pod cat /count)" -gt "$1" ]; }
 
 # imported OPTION...: podman makes the container of the archive, which it has no more; it counts on from $BEFORE.

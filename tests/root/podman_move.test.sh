@@ -28,7 +28,7 @@ stasis_b() { in_host_b "$STASIS" --store "$STASIS_STORE" "$@"; }
 # Counts in memory; writes the count to its root file system and to /dev/shm.
 # shellcheck disable=SC2016
 new_container counter --network none --restart always --env KEPT=yes --volume "vol-$RUN:/data" -- sh -c \
-    'i=0; while :; do i=$((i+1)); echo $i >/dev/shm/count; echo $i >/new; mv /new /count; cp /count /data/count; sleep 0.05; done'
+    'i=0; while :; do i=$((i+1)); echo $i >/dev/shm/new; mv /dev/shm/new /dev/shm/count; echo $i >/new; mv /new /count; cp /count /data/new; mv /data/new /data/count; sleep 0.05; done'
 ID=$(pod_field .Id)
 # count HERE: in_pod or in_pod_b
 in_pod_b() { podman_b exec "$NAME" "$@"; }
