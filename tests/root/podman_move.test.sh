@@ -87,6 +87,17 @@ podman rm "$NAME" >/dev/null
 stasis restore "podman:$NAME" >/dev/null
 goes_on in_pod "$before"
 check_eq "$(pod_field .Id) $(pod_field .HostConfig.RestartPolicy.Name)" "$ID always" "what podman has again"
+echo "-- and once more, to where its files are now"
+in_pod sh -c 'echo later >/later'
+stasis restore "podman:$NAME" --replace >/dev/null
+goes_on in_pod "$before"
+in_pod sh -c '[ ! -e /later ]' || fail "a file that was made later is still there"
+echo "-- not while it has another name"
+podman rename "$NAME" "other-$RUN"
+expect_exit 6 stasis restore "podman:$NAME"
+grep -q "podman has it by another name" <<<"$ERR" || fail "no word of the other name: $ERR"
+podman rename "other-$RUN" "$NAME"
+goes_on in_pod "$before"
 podman stop --time 0 "$NAME" >/dev/null
 check_eq "$(pod_status)" exited "podman stop"
 podman start "$NAME" >/dev/null
