@@ -298,4 +298,4 @@ goes_on "$STATUS" "$BEFORE"
 rc delete --force "$ID"
 
 echo "faults in all: $FAULTS"
-check_ge "$FAULTS" 40 "number of faults"
+check_ge "$FAULTS" 36 "number of faults"
