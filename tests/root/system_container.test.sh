@@ -122,16 +122,4 @@ for program in "/proc/$(lxc info --no-humanize --pid)/fd"/*; do
     [[ $ERR == *"systemctl edit systemd-journald.service"*"IPAddressDeny="* ]] || fail "no unit of BPF: $ERR"
 done
 check_eq "$(lxc_state)" RUNNING "after the refusal"
-
-echo "== systemd, with these settings"
-lxc stop --kill # a program of BPF that was loaded may outlive its unit's setting
-for unit in systemd-logind systemd-journald; do
-    mkdir -p "$ROOTFS/etc/systemd/system/$unit.service.d"
-    printf '[Service]\nProtectHostname=no\nIPAddressDeny=\n' >"$ROOTFS/etc/systemd/system/$unit.service.d/stasis.conf"
-done
-boot
-cycle
-in_ssh systemctl restart cron
-in_ssh systemd-run --quiet --wait true
-in_ssh journalctl --boot --unit cron | grep -q Stopped || fail "systemd-journald has not written that cron was stopped"
 lxc stop --kill

@@ -272,10 +272,6 @@ const Example kExamples[] = {
     {"(00.001121) Error (criu/kerndat.c:1350): Lazy pages are not available",
      "this kernel can't load memory behind a running process"},
     {"(00.301121) Error (criu/image.c:845): Can't write img file: No space left on device", "a file system is full"},
-    {"(00.094321) Error (criu/cgroup.c:742): cg: failed walking /proc/self/fd/27/lxc.payload.web1 for empty cgroups: "
-     "No "
-     "such file or directory",
-     "a cgroup of the target was removed just then"},
     {"(10.000432) Error (criu/seize.c:635): Unable to freeze cgroup /sys/fs/cgroup/freezer/web1 (100 x 100ms attempts, "
      "timeout: 10s)",
      "the target's cgroup did not freeze in time"},
