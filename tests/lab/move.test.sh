@@ -9,7 +9,7 @@
 need ssh ssh-keygen
 
 # shellcheck disable=SC2034
-ID=moved MEMORY=768 OUTER_NETNS=outer-$RUN
+ID=moved MEMORY=768 OUTER_NETNS=outer-$RUN CLIENT_SECONDS=60
 KERNELS=([1]=old [2]=new)
 
 # The payload's: one container, and what sshd and ssh need.

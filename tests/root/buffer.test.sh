@@ -69,7 +69,8 @@ for name in one two; do
     rc kill "${OTHERS[$name]}" USR1
     wait_for 30 "other memory" worked "$name" 1
 done
-expect_exit 0 limited 150M "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" --json     stateful-stop --all --exclude "$ID" --jobs 2
+expect_exit 0 limited 150M "$STASIS" --store "$STASIS_STORE" --runc-root "$RUNC_ROOT" --json \
+    stateful-stop --all --exclude "$ID" --jobs 2
 held=$(("$("$PYTHON" -c 'import json, sys; print(sum(r["buffer_bytes"] for r in json.load(sys.stdin)))' <<<"$OUT")" >> 20))
 check_ge "$held" 2 "MiB held by both"
 check_ge 75 "$held" "MiB allowed for both"

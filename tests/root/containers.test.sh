@@ -53,6 +53,24 @@ check_eq "$(container_field "$ID" status)" paused "status after stop and restore
 PAUSED_AT=$(count)
 rc resume "$ID"
 wait_for 10 "$ID counts on when resumed" counts_beyond "$PAUSED_AT"
+echo "-- one that can't be paused again does not run on"
+rc pause "$ID"
+stasis stateful-stop "runc:$ID"
+mkdir "$WORK/no-pause"
+cat >"$WORK/no-pause/runc" <<SH
+#!/bin/sh
+case " \$* " in *" pause "*) exit 1 ;; esac
+exec $(command -v runc) "\$@"
+SH
+chmod +x "$WORK/no-pause/runc"
+(
+    PATH=$WORK/no-pause:$PATH
+    expect_exit 1 stasis restore "runc:$ID"
+)
+! container_runs "$ID" || fail "what could not be paused runs on"
+stasis restore "runc:$ID"
+check_eq "$(container_field "$ID" status)" paused "status after the next restore"
+rc resume "$ID"
 
 echo "== standard streams on host files"
 new_container files

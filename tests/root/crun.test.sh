@@ -101,12 +101,7 @@ echo "== redis in a network namespace by path, with a client outside"
 ID=$(unique_id redis)
 BUNDLE=$WORK/redis
 veth_setup
-redis_bundle
-bundle_netns "$BUNDLE" "$INNER_NETNS"
-bundle_args "$BUNDLE" "$(command -v redis-server)" /etc/redis.conf
-start_container "$ID" "$BUNDLE"
-wait_for 10 "redis" redis_answers
-client_start redis 6379
+redis_outside
 redis_work
 BEFORE=$(redis_data)
 stasis snapshot "$ID" s1 >/dev/null

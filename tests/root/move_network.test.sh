@@ -22,12 +22,7 @@ ip -n "$OUTER_NETNS" link set br0 up
 ip -n "$OUTER_NETNS" link set veth0 master br0
 
 ID=$(unique_id redis) TARGET=runc:$ID BUNDLE=$SRV/$ID
-redis_bundle
-bundle_netns "$BUNDLE" "$INNER_NETNS"
-bundle_args "$BUNDLE" "$(command -v redis-server)" /etc/redis.conf
-start_container "$ID" "$BUNDLE"
-wait_for 10 "redis" redis_answers
-client_start redis 6379
+redis_outside
 
 echo "== no such namespace there"
 expect_exit 6 stasis move-to-host "$TARGET" "$HOST" "${TO[@]}"

@@ -29,6 +29,11 @@ in_host_b mount -t tmpfs -o size=4m,mode=0700 tmpfs "$STASIS_STORE"
 make_bundle "$HOST_B/srv/other"
 bundle_set "$HOST_B/srv/other" 'c["linux"]["cgroupsPath"] = "/" + args[0]' "$(unique_id other)"
 in_host_b runc --root "$RUNC_ROOT" run -d --bundle "$SRV/other" "$ID" </dev/null >/dev/null 2>&1
+# What a move that broke off has left is cleared away, but not what has come by that name since.
+in_host_b sh -c "umask 077 && mkdir -p $STASIS_STORE/runc/$ID && cat >$STASIS_STORE/runc/$ID/.move.json" <<JSON
+{"id": "earlier", "state": "arriving", "peer": "another", "checkpoint": "stop-1", "made": ["$SRV/$ID"],
+ "runtime_details": {"freezer": "", "bundle": "$SRV/$ID"}}
+JSON
 for command in "move-to-host $TARGET $HOST" "check $TARGET --host $HOST"; do
     code=6
     [[ $command = move* ]] || code=1

@@ -138,6 +138,13 @@ inspected docker:web3 docker web3
 expect_exit 0 stasis snapshot "docker:${ID:0:12}" --dir "$WORK/by-id"
 check_eq "$(docker inspect --format '{{.State.Status}}' web3)" running "what docker says"
 
+echo "== what is no container in docker's folder, and an id that may be another's"
+inside sh -c ': >/var/lib/docker/containers/file'
+expect_exit 0 stasis snapshot web3 --dir "$WORK/beside-a-file"
+inside mkdir "/var/lib/docker/containers/${ID:0:12}another"
+expect_exit 4 stasis snapshot "docker:${ID:0:12}" --dir "$WORK/none"
+inside rm -r /var/lib/docker/containers/file "/var/lib/docker/containers/${ID:0:12}another"
+
 echo "== a name that two engines have, and none"
 inside mkdir -p /run/containerd/io.containerd.runtime.v2.task/other/web3
 expect_exit 2 stasis snapshot web3 --dir "$WORK/none"

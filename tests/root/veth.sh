@@ -27,13 +27,23 @@ client_start() {
     CONNECTION=$(field connection "$(<"$STATUS")")
 }
 
-# It goes on, on the connection that it began with.
+# It goes on within $CLIENT_SECONDS (20), on the connection that it began with.
 client_goes_on() {
     local before
     before=$(status_field counter)
-    wait_for 60 "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
+    wait_for "${CLIENT_SECONDS:-20}" "the client to count on from $before: $(<"$STATUS")" status_at_least counter $((before + 5))
     check_eq "$(status_field state) $(status_field gaps)" "ok 0" "state and gaps of the client"
     check_eq "$(status_field connection)" "$CONNECTION" "the client's connection"
+}
+
+# redis_outside: redis in $INNER_NETNS, as the container $ID in $BUNDLE, and its client outside.
+redis_outside() {
+    redis_bundle
+    bundle_netns "$BUNDLE" "$INNER_NETNS"
+    bundle_args "$BUNDLE" "$(command -v redis-server)" /etc/redis.conf
+    start_container "$ID" "$BUNDLE"
+    wait_for 10 "redis" redis_answers
+    client_start redis 6379
 }
 
 client_stop() {

@@ -7,12 +7,7 @@
 workload_setup() {
     BUNDLE=$WORK/$ID.bundle
     veth_setup
-    redis_bundle
-    bundle_netns "$BUNDLE" "$INNER_NETNS"
-    bundle_args "$BUNDLE" "$(command -v redis-server)" /etc/redis.conf
-    start_container "$ID" "$BUNDLE"
-    wait_for 10 "redis" redis_answers
-    client_start redis 6379
+    redis_outside
 }
 
 workload_work() { redis_work; }
