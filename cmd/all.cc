@@ -99,7 +99,7 @@ void add_all_options(CLI::App& command, ops::AllRequest& request, bool& all) {
 }
 
 std::vector<std::string> command_for_one(const Globals& globals, const CLI::App& command) {
-    std::vector<std::string> words{sys::read_link("/proc/self/exe").value_or(""),
+    std::vector<std::string> words{sys::own_path(),
                                    "--json",
                                    "--quiet",
                                    "--store=" + sys::Path(std::filesystem::absolute(globals.store)).string(),

@@ -5,7 +5,6 @@
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
 #include "lib/ops/carry.h"
-#include "lib/ops/carry_podman.h"
 #include "lib/ops/manage.h"
 
 namespace stasis {
@@ -36,7 +35,7 @@ int run_export(const Globals& globals, const ExportOptions& options) {
     const ops::Path path = options.output.value_or(manifest.container + "-" + manifest.checkpoint + ".tar.zst");
     sys::Archive archive = open_archive(path);
     if (options.podman)
-        ops::export_for_podman(session.context(), choice, archive);
+        ops::export_for_engine(session.context(), choice, archive);
     else
         ops::export_checkpoint(session.context(), choice, options.plain, archive);
     archive.finish();

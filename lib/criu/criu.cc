@@ -31,7 +31,7 @@ sys::Path resolve_in_path(const std::string& name) {
 Error died(const Swrk& criu, const sys::Path& log, const std::string& where) {
     Error error(Kind::failed, "CRIU ended without an answer " + where);
     const std::string printed = criu.output();
-    if (!printed.empty()) error.details({printed.substr(0, printed.find('\n'))});
+    if (!printed.empty()) error.details({sys::first_line(printed)});
     error.log(log).hint("run `stasis check` to see whether this CRIU works on this kernel");
     explain(error, log);
     return error;

@@ -31,7 +31,7 @@ void Rsync::finish(sys::Interrupts& interrupts) {
     const sys::RunResult result = running_.finish(&interrupts);
     const int code = result.status.exit_code.value_or(-1);
     if (code == 0 || (live_ && (code == kVanished || code == kPartial))) return;
-    const std::string last = result.err.substr(0, result.err.find('\n'));
+    const std::string last = sys::first_line(result.err);
     Error error(Kind::failed,
                 what_ + ": rsync ended with " + result.status.describe() + (last.empty() ? "" : ": " + last));
     if (code == kNoSpace && result.err.find("No space left") != std::string::npos)

@@ -4,12 +4,13 @@
 #include <array>
 #include <chrono>
 #include <string_view>
-#include <thread>
 
 #include "lib/inspect/connections.h"
 
 namespace stasis::inspect {
 namespace {
+
+using std::chrono_literals::operator""ms;
 
 constexpr std::array kDetectors{find_in_tasks,   find_in_namespaces, find_in_files,  find_in_terminals,
                                 find_in_sockets, find_in_locks,      find_in_mounts, find_in_watches};
@@ -42,14 +43,14 @@ std::string without_root(const std::string& path) { return path.substr(1); }
 }  // namespace
 
 Look look(const proc::Identity& root, const Surroundings& surroundings, Tcp tcp, sys::Interrupts& interrupts) {
-    constexpr int kLooks = 4;
-    constexpr auto kBetween = std::chrono::milliseconds(150);
+    // 5 s: a disk that is busy takes seconds, and nothing stands still meanwhile.
+    constexpr std::array kPauses{100ms, 200ms, 400ms, 800ms, 1500ms, 2000ms};
     Scene scene = read_scene(root, surroundings);
     Look result;
     result.blockers = find_blockers(scene);
-    for (int looks = 1; looks < kLooks && all_pass(result.blockers); ++looks) {
-        interrupts.check();
-        std::this_thread::sleep_for(kBetween);
+    for (const auto pause : kPauses) {
+        if (!all_pass(result.blockers)) break;
+        interrupts.pause(pause);
         scene = read_scene(root, surroundings);
         result.blockers = find_blockers(scene);
     }

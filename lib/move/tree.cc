@@ -105,7 +105,7 @@ class Relay {
 };
 
 Error failed(const sys::RunResult& result, const std::string& doing) {
-    const std::string last = result.err.substr(0, result.err.find('\n'));
+    const std::string last = sys::first_line(result.err);
     return Error(Kind::failed, doing + ": rsync ended with " + result.status.describe() +
                                    (last.empty() ? "" : ": " + printable(last)));
 }

@@ -74,6 +74,23 @@ void export_checkpoint(Context& context, const Choice& choice, bool plain, sys::
     }
 }
 
+void export_for_engine(Context& context, const Choice& choice, sys::Archive& archive) {
+    const Target target = resolve(context, choice.manifest.target());
+    const store::ContainerLock lock = context.store.lock(target.runtime(), target.container);
+    context.progress.step("verifying " + choice.location.path().string());
+    verify_or_throw(context, choice);
+    PlainImages images(target, choice.location, context.interrupts);
+    const store::Folders folders{choice.location.path()};
+    runtime::ArchiveParts parts{folders.runtime(), images.path(), std::nullopt, {}, images.room() / "packed"};
+    if (choice.manifest.rootfs.backend != "none") parts.rootfs = folders.rootfs();
+    for (const store::Volume& volume : choice.manifest.volumes)
+        parts.volumes.push_back({volume.source, volume.destination, folders.volumes() / volume.folder});
+    constexpr mode_t kPrivate = 0700;
+    sys::make_directory(parts.room, kPrivate);
+    context.progress.step("writing the archive");
+    target.adapter->write_archive(parts, archive, context.interrupts);
+}
+
 Choice import_checkpoint(Context& context, sys::Unpacker& archive, const std::optional<std::string>& name) {
     require_root();
     store::Manifest manifest = store::parse_manifest(archive.read_file(kManifest), "the archive");

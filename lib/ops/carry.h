@@ -13,6 +13,11 @@ namespace stasis::ops {
 /// Throws Kind::damaged, Kind::busy, Kind::interrupted, or Kind::failed where it can't be written.
 void export_checkpoint(Context& context, const Choice& choice, bool plain, sys::Archive& archive);
 
+/// Writes a checkpoint as the container's own engine does, which can restore it without stasis. It is verified first,
+/// with the container locked. The archive is not finished yet when this returns. Throws what export_checkpoint() and
+/// Adapter::write_archive() throw.
+void export_for_engine(Context& context, const Choice& choice, sys::Archive& archive);
+
 /// Puts the checkpoint of an archive into the store, sealed once every file is what its manifest says, under its own
 /// name or as `name`. Throws Kind::damaged, Kind::busy where there is one of that name, Kind::interrupted, or
 /// Kind::failed; nothing of it is left then.

@@ -36,7 +36,7 @@ Finding check_program(const std::string& name, bool required, const std::string&
     command.args = {name, "--version"};
     try {
         const std::string out = sys::run(command).out;
-        return {name, true, required, out.substr(0, out.find('\n')), ""};
+        return {name, true, required, sys::first_line(out), ""};
     } catch (const Error&) {
         return {name, false, required, "not found", "install the package " + name + ": " + purpose};
     }

@@ -35,21 +35,9 @@ int restore_into_new_pids(const criu::Binary& criu, const store::Manifest& manif
     const Path configuration = plan.logs / (plan.log_name + ".conf");
     sys::write_file_atomically(configuration, plan.criu_configuration, 0600);
     sys::Command command;
-    command.args = {sys::read_link("/proc/self/exe").value_or(""),
-                    "in-new-pids",
-                    "--",
-                    criu.path,
-                    "restore",
-                    "--restore-detached",
-                    "-v4",
-                    "--images-dir",
-                    plan.images,
-                    "--work-dir",
-                    plan.logs,
-                    "--log-file",
-                    plan.log_name,
-                    "--config",
-                    configuration};
+    command.args = {sys::own_path(), "in-new-pids",  "--",         criu.path,    "restore", "--restore-detached",
+                    "-v4",           "--images-dir", plan.images,  "--work-dir", plan.logs, "--log-file",
+                    plan.log_name,   "--config",     configuration};
     const std::vector<std::string> more = more_options(manifest.criu_options);
     command.args.insert(command.args.end(), more.begin(), more.end());
     command.unset_env = {"CRIU_CONFIG_FILE"};

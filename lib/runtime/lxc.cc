@@ -32,8 +32,6 @@ constexpr const char* kConfig = "config";
 /// As another user LXC has other containers, which CRIU can't handle.
 bool is_usable() { return ::geteuid() == 0 && sys::find_program("lxc-checkpoint").has_value(); }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 /// From lxc.start.order: LXC starts the lower ones first (lxc.container.conf(5)), so these are to be stopped last.
 std::string order_from(const std::string& start_order) {
     int first = 0;
@@ -87,7 +85,7 @@ void freeze_stopped(std::vector<std::string> lxc_freeze, pid_t init, bool hold) 
 Path LxcAdapter::folder() const {
     if (!is_usable()) return {};
     if (path_) return *path_;
-    return first_line(sys::ask({"lxc-config", "lxc.lxcpath"}));
+    return sys::first_line(sys::ask({"lxc-config", "lxc.lxcpath"}));
 }
 
 std::vector<std::string> LxcAdapter::command(const std::string& program, const std::string& container) const {
@@ -115,7 +113,7 @@ std::optional<proc::Stat> LxcAdapter::init(const std::string& container) const {
 }
 
 std::string LxcAdapter::version() const {
-    return is_usable() ? "lxc " + first_line(sys::ask({"lxc-checkpoint", "--version"})) : "";
+    return is_usable() ? "lxc " + sys::first_line(sys::ask({"lxc-checkpoint", "--version"})) : "";
 }
 
 bool LxcAdapter::knows(const std::string& container) const {
@@ -127,7 +125,7 @@ Status LxcAdapter::status(const std::string& container) const {
     if (!knows(container)) return Status::absent;
     std::vector<std::string> words = command("lxc-info", container);
     words.insert(words.end(), {"--no-humanize", "--state"});
-    const std::string text = first_line(sys::ask(words));
+    const std::string text = sys::first_line(sys::ask(words));
     if (text == "STOPPED") return Status::stopped;
     if (text == "STARTING") return Status::created;
     if (text == "FROZEN" || text == "FREEZING") return Status::paused;
@@ -308,9 +306,7 @@ proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& 
     restore.args = command("lxc-checkpoint", plan.name);
     restore.args.insert(restore.args.end(),
                         {"--restore", "--daemon", "--verbose", "--checkpoint-dir", plan.images, "--rcfile", settings});
-    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
-                       "CRIU_CONFIG_FILE=" + configuration.string()};
+    restore.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path()), "CRIU_CONFIG_FILE=" + configuration.string()};
     // The monitor that it leaves behind keeps these open.
     const sys::UniqueFd said = sys::memory_file("lxc-checkpoint");
     restore.err = said.get();

@@ -30,13 +30,7 @@ std::vector<std::string> OciAdapter::command(const std::vector<std::string>& wor
     return args;
 }
 
-std::string OciAdapter::version() const {
-    if (!sys::find_program(program_)) return "";
-    sys::Command version;
-    version.args = {program_, "--version"};
-    const std::string said = sys::run_or_throw(version);
-    return said.substr(0, said.find('\n'));
-}
+std::string OciAdapter::version() const { return sys::version_of(program_); }
 
 bool OciAdapter::knows(const std::string& container) const {
     return ::access((folder_of(container) / state_file_).c_str(), F_OK) == 0;
@@ -50,8 +44,8 @@ std::optional<Json> OciAdapter::state(const std::string& container) const {
     if (result.status.ok()) return Json::parse(result.out);
     if (!knows(container)) return std::nullopt;  // deleted meanwhile
     // It may run: nobody must take it for absent, and restore over it.
-    throw Error(Kind::failed, "`" + program_ + " state " + container +
-                                  "` does not work: " + result.err.substr(0, result.err.find('\n')));
+    throw Error(Kind::failed,
+                "`" + program_ + " state " + container + "` does not work: " + sys::first_line(result.err));
 }
 
 Status OciAdapter::status(const std::string& container) const {
@@ -189,9 +183,7 @@ proc::Identity OciAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
                             plan.logs / (plan.log_name + ".pid")};
     sys::Command restore;
     restore.args = restore_command(under_way);
-    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path,
-                       "CRIU_CONFIG_FILE=" + configuration.string()};
+    restore.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path()), "CRIU_CONFIG_FILE=" + configuration.string()};
     const std::array<sys::UniqueFd, 3> stdio = open_again(plan.details.at("stdio"));
     restore.in = stdio[0].get();
     restore.out = stdio[1].get();
@@ -209,7 +201,7 @@ proc::Identity OciAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
         interrupts.check();
         const std::string said = sys::read_file_if_exists(under_way.log).value_or("");
         throw Error(Kind::failed, program_ + " restore ended with " + ended.describe())
-            .details({said.substr(0, said.find('\n'))})
+            .details({sys::first_line(said)})
             .log(criu_log);
     }
     if (plan.details.at("paused").get<bool>()) {

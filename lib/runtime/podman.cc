@@ -11,9 +11,11 @@
 #include "lib/base/error.h"
 #include "lib/proc/orphans.h"
 #include "lib/runtime/oci.h"
+#include "lib/runtime/podman_archive.h"
 #include "lib/runtime/podman_config.h"
 #include "lib/runtime/podman_conmon.h"
 #include "lib/runtime/podman_network.h"
+#include "lib/runtime/podman_program.h"
 #include "lib/runtime/podman_storage.h"
 #include "lib/runtime/runc_network.h"
 #include "lib/runtime/stdio.h"
@@ -24,31 +26,18 @@ namespace {
 
 constexpr int kDeathTimeoutMs = 10'000;
 
-std::vector<std::string> command(std::vector<std::string> words) {
-    words.insert(words.begin(), "podman");
-    return words;
-}
-
-std::string podman(const std::vector<std::string>& words) {
-    sys::Command podman;
-    podman.args = command(words);
-    return sys::run_or_throw(podman);
-}
-
 /// As another user podman has other containers, which CRIU can't handle.
 bool is_usable() { return ::geteuid() == 0 && sys::find_program("podman").has_value(); }
 
 /// What `podman inspect` says, or nothing where podman knows no such container.
 std::optional<Json> inspect(const std::string& container) {
     if (!is_usable()) return std::nullopt;
-    sys::Command inspect;
-    inspect.args = command({"container", "inspect", container});
-    const sys::RunResult result = sys::run(inspect);
+    const sys::RunResult result = sys::run(podman({"container", "inspect", container}));
     if (result.status.ok()) return Json::parse(result.out).at(0);
     if (result.err.find("no such container") != std::string::npos) return std::nullopt;
     // It may run: nobody must take it for absent, and restore over it.
-    throw Error(Kind::failed, "`podman container inspect " + container +
-                                  "` does not work: " + result.err.substr(0, result.err.find('\n')));
+    throw Error(Kind::failed,
+                "`podman container inspect " + container + "` does not work: " + sys::first_line(result.err));
 }
 
 Json require(const std::string& container) {
@@ -173,11 +162,7 @@ Json restored_config(const RestorePlan& plan, const Path& bundle) {
 }
 
 /// conmon has podman do the same when a container ends; whoever comes second finds it done.
-sys::RunResult clean_up(const std::string& container) {
-    sys::Command cleanup;
-    cleanup.args = command({"container", "cleanup", container});
-    return sys::run(cleanup);
-}
+sys::RunResult clean_up(const std::string& container) { return sys::run(podman({"container", "cleanup", container})); }
 
 /// Moves CRIU's log to the others.
 void take_log(const Path& from, const Path& to) {
@@ -188,17 +173,11 @@ void take_log(const Path& from, const Path& to) {
 
 }  // namespace
 
-std::string PodmanAdapter::version() const {
-    if (!is_usable()) return "";
-    const std::string said = podman({"--version"});
-    return said.substr(0, said.find('\n'));
-}
+std::string PodmanAdapter::version() const { return is_usable() ? sys::version_of("podman") : ""; }
 
 bool PodmanAdapter::knows(const std::string& container) const {
     if (!is_usable() || !podman_may_know(container)) return false;
-    sys::Command exists;
-    exists.args = command({"container", "exists", container});
-    return sys::run(exists).status.ok();
+    return sys::run(podman({"container", "exists", container})).status.ok();
 }
 
 std::string PodmanAdapter::name_of(const std::string& container) const {
@@ -214,7 +193,7 @@ Status PodmanAdapter::status(const std::string& container) const {
 std::optional<std::vector<std::string>> PodmanAdapter::list() const {
     if (!is_usable()) return std::nullopt;
     std::vector<std::string> names;
-    for (const Json& container : Json::parse(podman({"ps", "--all", "--format", "json"})))
+    for (const Json& container : Json::parse(sys::run_or_throw(podman({"ps", "--all", "--format", "json"}))))
         names.push_back(container.at("Names").at(0));
     std::sort(names.begin(), names.end());
     return names;
@@ -265,7 +244,7 @@ Description PodmanAdapter::describe(const std::string& container) const {
 
 std::vector<Evidence> PodmanAdapter::evidence(const std::string& container) const {
     require_known(container);
-    const auto inspect = [container] { return sys::ask(command({"container", "inspect", container})); };
+    const auto inspect = [container] { return sys::ask(podman({"container", "inspect", container}).args); };
     return {{"inspect.json", inspect, EvidenceFormat::json}};
 }
 
@@ -291,6 +270,10 @@ std::optional<Path> PodmanAdapter::layer(const std::string& container) const {
     return folder.empty() ? std::nullopt : std::optional<Path>(folder);
 }
 
+void PodmanAdapter::write_archive(const ArchiveParts& parts, sys::Archive& archive, sys::Interrupts& interrupts) const {
+    write_podman_archive(parts, archive, interrupts);
+}
+
 proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
     const Path bundle = static_folder(require(plan.name));
     end_remains(plan.details.at("freezer").get<std::string>());
@@ -303,21 +286,18 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
         pack_shared_memory(bundle / "shm", guests.add(bundle / "devshm-checkpoint.tar"));
     const Json config = restored_config(plan, bundle);
     const bool own_network = plan.details.at("own_network").get<bool>();
-    const std::string self = sys::read_link("/proc/self/exe").value_or("");
-    sys::write_file_atomically(bundle / "config.json", own_network ? with_network_hook(config, self) : config.dump(),
-                               0644);
+    sys::write_file_atomically(bundle / "config.json",
+                               own_network ? with_network_hook(config, sys::own_path()) : config.dump(), 0644);
 
     const Path configuration = plan.logs / (plan.log_name + ".conf");
     sys::write_file_atomically(configuration,
                                plan.criu_configuration + inherit_configuration(plan.details.at("stdio")) +
                                    (plan.hold ? "leave-stopped\n" : ""),
                                0600);
-    sys::Command restore;
     // --keep: what is ours stays ours to remove.
-    restore.args = command({"--conmon", write_conmon(plan, configuration), "container", "restore", "--keep",
-                            "--tcp-established", "--file-locks", plan.details.at("id")});
-    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    restore.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path};  // podman itself looks for CRIU
+    sys::Command restore = podman({"--conmon", write_conmon(plan, configuration), "container", "restore", "--keep",
+                                   "--tcp-established", "--file-locks", plan.details.at("id")});
+    restore.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path())};  // podman itself looks for CRIU
     if (plan.lock_fd >= 0) restore.descriptors.emplace_back(plan.lock_fd, kLockFd);
     const sys::UniqueFd said = sys::memory_file("podman");
     restore.err = said.get();
@@ -338,7 +318,8 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
             .details({sys::read_file("/proc/self/fd/" + std::to_string(said.get()))})
             .log(log);
     }
-    if (plan.details.at("paused").get<bool>()) pause_or_kill(plan.name, [&] { (void)podman({"pause", plan.name}); });
+    if (plan.details.at("paused").get<bool>())
+        pause_or_kill(plan.name, [&] { (void)sys::run_or_throw(podman({"pause", plan.name})); });
     const std::optional<proc::Stat> init = init_of(require(plan.name));
     if (!init || !proc::is_alive(init->id))
         throw Error(Kind::failed, "the container ended right after it was restored").log(log);
@@ -349,8 +330,8 @@ void PodmanAdapter::kill(const std::string& container) const {
     const std::optional<Json> known = inspect(container);
     if (!known) return;
     const std::optional<proc::Stat> init = init_of(*known);
-    if (status_of(*known) == Status::paused) (void)podman({"unpause", container});
-    (void)podman({"kill", "--signal", "KILL", container});
+    if (status_of(*known) == Status::paused) (void)sys::run_or_throw(podman({"unpause", container}));
+    (void)sys::run_or_throw(podman({"kill", "--signal", "KILL", container}));
     if (init && !proc::wait_until_ended(init->id, kDeathTimeoutMs))
         throw Error(Kind::target_changed, "the container '" + container + "' was killed but does not go away");
     put_away(container);
@@ -362,9 +343,7 @@ void PodmanAdapter::keep_stopped(const std::string& container) const {
     if (!has_restart_policy(known) || !init) return;
     // podman restarts whatever ends, but for what it has stopped itself (4.3.1 forgets that for other signals than
     // KILL). It waits for the end of processes that CRIU holds until the dump is over, so we don't wait for podman.
-    sys::Command stop;
-    stop.args = command({"stop", "--time", "0", container});
-    sys::Child stopping = sys::Child::start(stop);
+    sys::Child stopping = sys::Child::start(podman({"stop", "--time", "0", container}));
     const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDeathTimeoutMs);
     while (proc::is_alive(init->id) && !proc::is_ending(init->id)) {
         if (std::chrono::steady_clock::now() >= limit)
@@ -378,15 +357,15 @@ void PodmanAdapter::keep_stopped(const std::string& container) const {
 void PodmanAdapter::put_away(const std::string& container) const {
     const sys::RunResult cleaned = clean_up(container);
     if (!cleaned.status.ok())
-        throw Error(Kind::failed, "`podman container cleanup " + container +
-                                      "` does not work: " + cleaned.err.substr(0, cleaned.err.find('\n')));
+        throw Error(Kind::failed,
+                    "`podman container cleanup " + container + "` does not work: " + sys::first_line(cleaned.err));
 }
 
 void PodmanAdapter::remove(const std::string& container, const Json& details) const {
     const std::optional<Json> known = inspect(container);
     if (!known || known->at("Id") != details.at("id")) return;
     end_remains(details.at("freezer").get<std::string>());
-    (void)podman({"rm", "--force", "--time", "0", details.at("id")});
+    (void)sys::run_or_throw(podman({"rm", "--force", "--time", "0", details.at("id")}));
 }
 
 }  // namespace stasis::runtime

@@ -23,6 +23,7 @@ class PodmanAdapter : public Adapter {
     std::vector<std::string> obstacles(const RestorePlan& plan) const override;
     bool make_again(const RestorePlan& plan) const override;
     std::optional<Path> layer(const std::string& container) const override;
+    void write_archive(const ArchiveParts& parts, sys::Archive& archive, sys::Interrupts& interrupts) const override;
     proc::Identity restore(const RestorePlan& plan, sys::Interrupts& interrupts) const override;
     void kill(const std::string& container) const override;
     void keep_stopped(const std::string& container) const override;

@@ -1,20 +1,16 @@
 #include "lib/runtime/podman_config.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "lib/base/error.h"
 #include "lib/runtime/bolt.h"
+#include "lib/runtime/podman_archive.h"
 #include "lib/runtime/podman_conmon.h"
-#include "lib/sys/child.h"
+#include "lib/runtime/podman_program.h"
 #include "lib/sys/lock.h"
 
 namespace stasis::runtime {
 namespace {
-
-/// In podman's archives.
-constexpr const char* kPodmanSpec = "spec.dump";
-constexpr const char* kNetworkStatus = "network.status";
 
 /// Each container has userdata/ in a folder of its own in overlay-containers/, which lies beside libpod/.
 Path database_of(const Path& static_folder) {
@@ -27,17 +23,10 @@ BoltDatabase read_database(const Path& file) {
     return BoltDatabase(sys::read_file(file));
 }
 
-sys::RunResult podman(std::vector<std::string> words) {
-    sys::Command podman;
-    podman.args = std::move(words);
-    podman.args.insert(podman.args.begin(), "podman");
-    return sys::run(podman);
-}
-
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 /// By its id, whatever its name is.
-bool is_there(const RestorePlan& plan) { return podman({"container", "exists", plan.details.at("id")}).status.ok(); }
+bool is_there(const RestorePlan& plan) {
+    return sys::run(podman({"container", "exists", plan.details.at("id")})).status.ok();
+}
 
 /// The image below the container: the same content, by the same name.
 void add_image_obstacles(const Json& config, std::vector<std::string>& obstacles) {
@@ -47,21 +36,26 @@ void add_image_obstacles(const Json& config, std::vector<std::string>& obstacles
         obstacles.emplace_back("it has no image but a folder of its own (--rootfs)");
         return;
     }
-    const sys::RunResult found = podman({"image", "inspect", "--format", "{{.Id}}", name});
+    const sys::RunResult found = sys::run(podman({"image", "inspect", "--format", "{{.Id}}", name}));
     if (!found.status.ok())
         obstacles.push_back("podman has no image '" + name + "' here: bring it with `podman save` and `podman load`");
-    else if (first_line(found.out) != id)
+    else if (sys::first_line(found.out) != id)
         obstacles.push_back("podman has another image '" + name + "' here (" + found.out.substr(0, 12) + ", it was " +
                             id.substr(0, 12) + ")");
 }
 
-/// The configuration names files below this folder of podman's.
-void add_folder_obstacle(const Json& config, const char* key, const std::string& setting,
-                         std::vector<std::string>& obstacles) {
-    const std::string here = first_line(podman({"info", "--format", "{{.Store." + setting + "}}"}).out);
-    if (const std::string path = config.at(key); path.rfind(here + "/", 0) != 0)
-        obstacles.push_back("podman's folder '" + here + "' is another one than '" + path +
-                            "' was in (see storage.conf)");
+/// Its files lie in the same place, by the same driver.
+void add_storage_obstacles(const Json& config, std::vector<std::string>& obstacles) {
+    const Json here = Json::parse(sys::run_or_throw(podman({"info", "--format", "json"}))).at("store");
+    if (const std::string driver = here.at("graphDriverName"); driver != "overlay")
+        obstacles.push_back("podman keeps its files by the driver '" + driver +
+                            "' here, and stasis has it make containers again by overlay alone");
+    for (const auto& [file, setting] : {std::pair("staticDir", "graphRoot"), std::pair("conmonPidFile", "runRoot")}) {
+        const std::string folder = here.at(setting);
+        if (const std::string path = config.at(file); !path.starts_with(folder + "/"))
+            obstacles.push_back("podman's folder '" + folder + "' is another one than '" + path +
+                                "' was in (see storage.conf)");
+    }
 }
 
 /// For a podman that is to find no more in it than how the container was made.
@@ -96,18 +90,6 @@ std::string podman_configuration(const Json& known) {
     }
 }
 
-Json add_podman_settings(const Path& runtime_files, sys::Archive& archive) {
-    const std::optional<std::string> config = sys::read_file_if_exists(runtime_files / kPodmanConfig);
-    if (!config)
-        throw Error(Kind::failed, "podman's settings of the container were not kept")
-            .hint("stasis finds them in podman's BoltDB alone; with podman 5 there is no way to export for it");
-    archive.add(kPodmanConfig, *config);
-    archive.add(kPodmanSpec, sys::read_file(runtime_files / "config.json"));
-    if (const auto network = sys::read_file_if_exists(runtime_files / kNetworkStatus))
-        archive.add(kNetworkStatus, *network);
-    return Json::parse(*config);
-}
-
 std::vector<std::string> obstacles_to_making(const RestorePlan& plan) {
     const std::optional<std::string> text = sys::read_file_if_exists(plan.runtime_files / kPodmanConfig);
     if (!text)
@@ -119,13 +101,8 @@ std::vector<std::string> obstacles_to_making(const RestorePlan& plan) {
     if (is_there(plan))
         return {"podman has it by another name: `podman rename " + plan.details.at("id").get<std::string>() + " " +
                 plan.name + "` first"};
-    if (const std::string driver = first_line(podman({"info", "--format", "{{.Store.GraphDriverName}}"}).out);
-        driver != "overlay")
-        obstacles.push_back("podman keeps its files by the driver '" + driver +
-                            "' here, and stasis has it make containers again by overlay alone");
     add_image_obstacles(config, obstacles);
-    add_folder_obstacle(config, "staticDir", "GraphRoot", obstacles);
-    add_folder_obstacle(config, "conmonPidFile", "RunRoot", obstacles);
+    add_storage_obstacles(config, obstacles);
     if (const std::string conmon = plan.details.at("conmon"); !std::filesystem::exists(conmon))
         obstacles.push_back("there is no '" + conmon + "' here, which watched it");
     return obstacles;
@@ -136,16 +113,14 @@ void make_podman_container(const RestorePlan& plan) {
     const Path archive = plan.logs / (plan.log_name + ".tar");
     write_archive(plan, archive);
     const Path conmon = write_failing_conmon(plan);
-    sys::Command make;
-    make.args = {"podman",          "--conmon",         conmon,     "container",     "restore",
-                 "--ignore-rootfs", "--ignore-volumes", "--import", archive.native()};
-    const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    make.set_env = {"PATH=" + plan.criu.parent_path().string() + ":" + path};
+    sys::Command make = podman({"--conmon", conmon, "container", "restore", "--ignore-rootfs", "--ignore-volumes",
+                                "--import", archive.native()});
+    make.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path())};
     if (plan.lock_fd >= 0) make.descriptors.emplace_back(plan.lock_fd, kLockFd);
     const sys::RunResult made = sys::run(make);
     std::filesystem::remove(archive);
     if (!std::filesystem::remove(conmon)) return;  // it came to the point where conmon failed
-    (void)podman({"rm", "--force", "--time", "0", plan.details.at("id")});
+    (void)sys::run(podman({"rm", "--force", "--time", "0", plan.details.at("id")}));
     throw Error(Kind::failed, "podman can't make the container '" + plan.name + "'").details({made.err});
 }
 

@@ -4,23 +4,15 @@
 
 #include "lib/base/json.h"
 #include "lib/runtime/runtime.h"
-#include "lib/sys/archive.h"
 
 namespace stasis::runtime {
 
 /// In a checkpoint's runtime/ folder, and in podman's archives: its own configuration of the container.
 constexpr const char* kPodmanConfig = "config.dump";
 
-/// In podman's archives: the folder with CRIU's images.
-constexpr const char* kPodmanImages = "checkpoint";
-
 /// That, of the container that `podman inspect` shows as `known`; "" where podman does not keep it in BoltDB (as from
 /// version 5 on) or it can't be read. It is what `podman container checkpoint --export` writes (podman 4.3.1).
 std::string podman_configuration(const Json& known);
-
-/// Puts the settings of a container, which lie in the runtime/ folder of its checkpoint, into an archive for podman;
-/// returns podman's own configuration. Throws Kind::failed where that was not kept.
-Json add_podman_settings(const Path& runtime_files, sys::Archive& archive);
 
 /// What is in the way of having podman make a container from the files of its dump.
 std::vector<std::string> obstacles_to_making(const RestorePlan& plan);

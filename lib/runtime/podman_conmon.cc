@@ -7,17 +7,16 @@
 #include <cstdlib>
 
 #include "lib/base/error.h"
+#include "lib/sys/child.h"
 
 namespace stasis::runtime {
 namespace {
 
 constexpr const char* kFails = "fails";
 
-std::string self_path() { return sys::read_link("/proc/self/exe").value_or(""); }
-
 Path write(const RestorePlan& plan, const Json& how) {
     const Path file = plan.logs / (plan.log_name + ".conmon");
-    sys::write_file_atomically(file, "#!" + self_path() + " run-conmon\n" + how.dump(), 0700);
+    sys::write_file_atomically(file, "#!" + sys::own_path() + " run-conmon\n" + how.dump(), 0700);
     return file;
 }
 
@@ -28,7 +27,7 @@ std::string conmon_obstacle(const Path& folder) {
     if (::statvfs(folder.c_str(), &info) == 0 && (info.f_flag & ST_NOEXEC) != 0)
         return "no program may be started from the file system of '" + folder.string() +
                "' (noexec), and podman is to start one there: copy the checkpoint to another, and name it by --dir";
-    if (const std::string self = self_path(); self.find(' ') != std::string::npos)
+    if (const std::string self = sys::own_path(); self.find(' ') != std::string::npos)
         return "podman is to start '" + self + "', and can't for the blank in its name: install stasis elsewhere";
     return "";
 }
@@ -47,8 +46,7 @@ void run_conmon(const Path& file, std::vector<std::string> arguments) {
     std::string how = sys::read_file(file);
     const Json json = Json::parse(how.substr(how.find('\n')));
     if (!json.contains(kFails)) {
-        const std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-        (void)::setenv("PATH", (json.at("path").get<std::string>() + ":" + path).c_str(), 1);
+        (void)::setenv("PATH", sys::path_with(json.at("path").get<std::string>()).c_str(), 1);
         (void)::setenv("CRIU_CONFIG_FILE", json.at("configuration").get<std::string>().c_str(), 1);
     } else if (arguments != std::vector<std::string>{"--version"}) {  // podman asks that first
         std::filesystem::remove(file);

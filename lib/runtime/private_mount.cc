@@ -7,13 +7,13 @@
 #include <cerrno>
 
 #include "lib/base/error.h"
+#include "lib/sys/child.h"
 
 namespace stasis::runtime {
 
 std::vector<std::string> with_mount(const sys::Path& source, const sys::Path& target,
                                     std::vector<std::string> command) {
-    const std::string self = sys::read_link("/proc/self/exe").value_or("");
-    const std::vector<std::string> prefix{self, "run-with-mount", source, target, "--"};
+    const std::vector<std::string> prefix{sys::own_path(), "run-with-mount", source, target, "--"};
     command.insert(command.begin(), prefix.begin(), prefix.end());
     return command;
 }

@@ -16,12 +16,6 @@ struct Engine {
     std::function<Error(const std::string& container)> refusal;
 };
 
-std::string version_of(const std::string& program) {
-    if (!sys::find_program(program)) return "";
-    const std::string said = sys::ask({program, "--version"});
-    return said.substr(0, said.find('\n'));
-}
-
 /// LXD and Incus keep a folder for each container, and one of liblxc's sockets for one that runs (5.0.2, commands.c).
 Status status_in_lxd(const std::vector<Path>& folders, const std::string& container) {
     for (const Path& folder : folders) {
@@ -57,7 +51,7 @@ class RefusedAdapter : public Adapter {
     explicit RefusedAdapter(Engine engine) : engine_(std::move(engine)) {}
 
     std::string name() const override { return engine_.name; }
-    std::string version() const override { return version_of(engine_.program); }
+    std::string version() const override { return sys::version_of(engine_.program); }
     bool knows(const std::string& container) const override { return status(container) != Status::absent; }
     Status status(const std::string& container) const override { return engine_.status(container); }
     std::optional<std::vector<std::string>> list() const override { return std::nullopt; }

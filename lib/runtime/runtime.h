@@ -14,6 +14,10 @@
 #include "lib/sys/file.h"
 #include "lib/sys/interrupts.h"
 
+namespace stasis::sys {
+class Archive;
+}
+
 namespace stasis::runtime {
 
 using sys::Path;
@@ -69,6 +73,20 @@ struct Description {
     /// What the container says of its place among others that are stopped and restored together: the lower ones are
     /// stopped first and restored last; "" for nothing.
     std::string order;
+};
+
+/// What there is of a checkpoint for an archive of its runtime's own.
+struct ArchiveParts {
+    struct Volume {
+        std::string source;
+        std::string destination;
+        Path kept;  ///< what the checkpoint has of it
+    };
+    Path runtime_files;
+    Path images;                 ///< as CRIU writes them
+    std::optional<Path> rootfs;  ///< where it was kept
+    std::vector<Volume> volumes;
+    Path room;  ///< an empty folder for what must be packed first
 };
 
 /// Everything that a restore by the runtime needs.
@@ -128,6 +146,11 @@ class Adapter {
     /// Where the files of a container's own lie now (Backend::upper's source), for a runtime that mounts its root file
     /// system by itself: one that was made again has them in another place.
     virtual std::optional<Path> layer(const std::string&) const { return std::nullopt; }
+    /// Writes a checkpoint as the runtime's own commands do, for hosts without stasis. Throws Kind::usage for a runtime
+    /// that has no such archives, Kind::failed where they have no place for something, Kind::interrupted.
+    virtual void write_archive(const ArchiveParts&, sys::Archive&, sys::Interrupts&) const {
+        throw Error(Kind::usage, name() + " has no archives of its own").hint("export it for `stasis import`");
+    }
     /// Brings the container back; returns its init. Throws Kind::failed with the causal lines of
     /// CRIU's log in its details. After a signal or the deadline a restore that takes two seconds more
     /// hangs, on a file lock for example, and is ended.

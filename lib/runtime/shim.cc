@@ -50,11 +50,7 @@ std::string id_in_docker(const std::string& container) {
 
 }  // namespace
 
-std::string ShimAdapter::version() const {
-    if (!sys::find_program(program_)) return "";
-    const std::string said = sys::ask({program_, "--version"});
-    return said.substr(0, said.find('\n'));
-}
+std::string ShimAdapter::version() const { return sys::version_of(program_); }
 
 Status ShimAdapter::status(const std::string& container) const {
     const std::vector<Path> found = tasks(container);

@@ -57,6 +57,15 @@ std::optional<Path> find_program(const std::string& name) {
     return std::nullopt;
 }
 
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::string path_with(const Path& folder) {
+    const char* path = std::getenv("PATH");
+    return folder.string() + ":" + (path != nullptr ? path : "");
+}
+
+std::string own_path() { return read_link("/proc/self/exe").value_or(""); }
+
 WaitStatus WaitStatus::from(int status) {
     WaitStatus result;
     if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
@@ -202,6 +211,10 @@ std::string ask(std::vector<std::string> args, std::chrono::milliseconds limit) 
         if (error.kind() == Kind::interrupted || interrupts.poll_timeout_ms() > 0) throw;
         throw Error(Kind::failed, "'" + program + "' did not end within " + std::to_string(limit.count()) + " ms");
     }
+}
+
+std::string version_of(const std::string& program) {
+    return find_program(program) ? first_line(ask({program, "--version"})) : "";
 }
 
 }  // namespace stasis::sys

@@ -101,6 +101,15 @@ class Running {
     UniqueFd err_;
 };
 
+/// What a program has to say is in its first line.
+std::string first_line(const std::string& text);
+
+/// $PATH with a folder before all others.
+std::string path_with(const Path& folder);
+
+/// Where this very program lies; for one that only starts it, /proc/self/exe does.
+std::string own_path();
+
 /// Starts a command and waits for its end.
 RunResult run(Command command, Interrupts* interrupts = nullptr);
 
@@ -110,5 +119,8 @@ std::string run_or_throw(Command command, Interrupts* interrupts = nullptr);
 /// The output of a command that only tells something. It throws what run_or_throw() throws, and
 /// Kind::failed where the command takes longer than `limit` and is ended.
 std::string ask(std::vector<std::string> args, std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+/// The first line of what a program says to --version; "" where there is none. Throws as ask() does.
+std::string version_of(const std::string& program);
 
 }  // namespace stasis::sys

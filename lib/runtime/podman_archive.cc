@@ -1,15 +1,19 @@
-#include "lib/ops/carry_podman.h"
+#include "lib/runtime/podman_archive.h"
 
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include <cerrno>
+
 #include "lib/base/error.h"
-#include "lib/ops/plain_images.h"
 #include "lib/runtime/podman_config.h"
 #include "lib/sys/child.h"
 
-namespace stasis::ops {
+namespace stasis::runtime {
 namespace {
+
+constexpr const char* kPodmanSpec = "spec.dump";
+constexpr const char* kNetworkStatus = "network.status";
 
 /// What an overlay's upper folder says of the layers below it (Documentation/filesystems/overlayfs.rst).
 struct Layer {
@@ -69,7 +73,7 @@ void pack(const Path& folder, const Path& archive, const std::optional<std::stri
 }
 
 /// Where podman looks for the content of a volume, or nothing where it has no name there.
-std::optional<Path> place_of(const store::Volume& volume, const Json& config) {
+std::optional<Path> place_of(const ArchiveParts::Volume& volume, const Json& config) {
     if (volume.destination == "/dev/shm") return "devshm-checkpoint.tar";
     for (const Json& named : config.value("namedVolumes", Json::array()))
         if (named.at("dest") == volume.destination)
@@ -79,39 +83,36 @@ std::optional<Path> place_of(const store::Volume& volume, const Json& config) {
 
 }  // namespace
 
-void export_for_podman(Context& context, const Choice& choice, sys::Archive& archive) {
-    const Target target = resolve(context, choice.manifest.target());
-    if (target.runtime() != "podman")
-        throw Error(Kind::usage, "'" + target.text() + "' is none of podman's containers")
-            .hint("export it without --podman");
-    const store::ContainerLock lock = context.store.lock(target.runtime(), target.container);
-    context.progress.step("verifying " + choice.location.path().string());
-    verify_or_throw(context, choice);
-    const store::Folders folders{choice.location.path()};
-    const Json config = runtime::add_podman_settings(folders.runtime(), archive);
+Json add_podman_settings(const Path& runtime_files, sys::Archive& archive) {
+    const std::optional<std::string> config = sys::read_file_if_exists(runtime_files / kPodmanConfig);
+    if (!config)
+        throw Error(Kind::failed, "podman's settings of the container were not kept")
+            .hint("stasis finds them in podman's BoltDB alone; with podman 5 there is no way to export for it");
+    archive.add(kPodmanConfig, *config);
+    archive.add(kPodmanSpec, sys::read_file(runtime_files / "config.json"));
+    if (const auto network = sys::read_file_if_exists(runtime_files / kNetworkStatus))
+        archive.add(kNetworkStatus, *network);
+    return Json::parse(*config);
+}
 
-    context.progress.step("packing its files");
-    PlainImages images(target, choice.location, context.interrupts);
-    const Path packed = images.room() / "podman";
-    sys::make_directory(packed, 0700);
-    if (choice.manifest.rootfs.backend != "none") {
-        const Layer layer = look_at_layer(folders.rootfs());
-        pack(folders.rootfs(), packed / "rootfs-diff.tar", layer.kept, context.interrupts);
+void write_podman_archive(const ArchiveParts& parts, sys::Archive& archive, sys::Interrupts& interrupts) {
+    const Json config = add_podman_settings(parts.runtime_files, archive);
+    if (parts.rootfs) {
+        const Layer layer = look_at_layer(*parts.rootfs);
+        pack(*parts.rootfs, parts.room / "rootfs-diff.tar", layer.kept, interrupts);
         archive.add("deleted.files", layer.deleted.dump());
     }
-    for (const store::Volume& volume : choice.manifest.volumes) {
+    for (const ArchiveParts::Volume& volume : parts.volumes) {
         const std::optional<Path> place = place_of(volume, config);
         if (!place)
             throw Error(Kind::failed,
                         "the volume '" + volume.source + "' has no name, by which podman's archives know them")
                 .hint("export it without --podman, for `stasis import`");
-        std::filesystem::create_directories((packed / *place).parent_path());
-        pack(folders.volumes() / volume.folder, packed / *place, std::nullopt, context.interrupts);
+        std::filesystem::create_directories((parts.room / *place).parent_path());
+        pack(volume.kept, parts.room / *place, std::nullopt, interrupts);
     }
-
-    context.progress.step("writing the archive");
-    archive.add_tree(packed, ".", context.interrupts);
-    archive.add_tree(images.path(), runtime::kPodmanImages, context.interrupts);
+    archive.add_tree(parts.room, ".", interrupts);
+    archive.add_tree(parts.images, kPodmanImages, interrupts);
 }
 
-}  // namespace stasis::ops
+}  // namespace stasis::runtime

@@ -1,0 +1,12 @@
+#include "lib/runtime/podman_program.h"
+
+namespace stasis::runtime {
+
+sys::Command podman(std::vector<std::string> words) {
+    words.insert(words.begin(), "podman");
+    sys::Command command;
+    command.args = std::move(words);
+    return command;
+}
+
+}  // namespace stasis::runtime
