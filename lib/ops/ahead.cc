@@ -23,6 +23,9 @@ constexpr double kWorthIt = 0.7;
 /// restore. Seen for small containers.
 constexpr double kFixedUs = 200'000;
 
+/// Nor where so little is left of the part of the freeze that a round makes shorter.
+constexpr double kNotWorthARoundUs = 30'000;
+
 double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 /// Of all files of a round and those that it shares with the ones before.
@@ -85,21 +88,24 @@ double MemoryAhead::change_per_us() const {
     return static_cast<double>(rounds_.back().bytes) / static_cast<double>(std::max(before.took_us, 1LL));
 }
 
-/// As much as changes in the time of the last round, sent as fast as all was, and what a freeze takes in any case.
-double MemoryAhead::expected_us() const {
+/// As much as changes in the time of the last round, sent as fast as all was.
+double MemoryAhead::changed_us() const {
     double bytes = 0;
-    double sending_us = 1;
+    double took_us = 1;
     for (const Round& round : rounds_) {
         bytes += static_cast<double>(round.bytes);
-        sending_us += static_cast<double>(round.took_us);
+        took_us += static_cast<double>(round.took_us);
     }
-    return change_per_us() * static_cast<double>(rounds_.back().took_us) * sending_us / bytes +
-           static_cast<double>(look_us_) + kFixedUs;
+    return change_per_us() * static_cast<double>(rounds_.back().took_us) * took_us / bytes;
 }
+
+/// That, and what a freeze takes in any case.
+double MemoryAhead::expected_us() const { return changed_us() + static_cast<double>(look_us_) + kFixedUs; }
 
 bool MemoryAhead::is_enough(std::chrono::milliseconds max_downtime) const {
     if (rounds_.size() < 2) return false;
     if (expected_us() <= std::chrono::duration<double, std::micro>(max_downtime).count()) return true;
+    if (changed_us() <= kNotWorthARoundUs) return true;
     if (rounds_.size() == kMostRounds) return true;
     const Round& before = rounds_[rounds_.size() - 2];
     return rounds_.size() > 2 &&

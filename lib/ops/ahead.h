@@ -37,6 +37,7 @@ class MemoryAhead {
   private:
     void say_round(std::chrono::milliseconds max_downtime) const;
     double change_per_us() const;
+    double changed_us() const;
     double expected_us() const;
     bool is_enough(std::chrono::milliseconds max_downtime) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <utility>
 
 #include <fmt/format.h>
@@ -34,6 +35,7 @@ Images::Images(sys::Path folder, Layout layout, Savings savings)
     : folder_(std::move(folder)),
       layout_(layout),
       compression_(savings.compression),
+      cache_(savings.cache),
       parent_(std::move(savings.parent)) {
     if (!parent_) return;
     try {
@@ -50,7 +52,7 @@ void Images::drop_parent() {
 
 void Images::open(const ImageId& id) {
     const auto pages_id = static_cast<std::uint32_t>(images_.size() + 1);
-    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_)});
+    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_, cache_)});
 }
 
 void Images::add(const Header& header) {
@@ -179,8 +181,11 @@ std::span<const Hash> Images::write_piece(PagesFile& file, const Piece& piece, s
         const std::size_t length = std::min(kAtOnce, piece.length - done);
         const std::size_t known = parent_ ? length / kPageSize : 0;
         const std::span<const std::byte> pages = arena.at(piece.offset + done, length);
-        file.append(pages, hashes.first(known));
-        listener_(file.name(), pages);
+        // The disk and the listener need not wait for each other.
+        std::future<void> writing = std::async(listener_ ? std::launch::async : std::launch::deferred,
+                                               [&] { file.append(pages, hashes.first(known)); });
+        if (listener_) listener_(file.name(), pages);
+        writing.get();
         hashes = hashes.subspan(known);
         // Huge pages are not torn apart for less.
         if (length == kAtOnce) arena.release(piece.offset + done, length);

@@ -19,10 +19,11 @@
 
 namespace stasis::pages {
 
-/// What makes memory images smaller.
+/// What makes memory images smaller, or the machine's memory last.
 struct Savings {
     std::optional<Parent> parent;
     Compression compression;
+    PageCache cache = PageCache::used;
 };
 
 /// The memory images of a dump as CRIU writes them itself: `pagemap-PID.img` and `pagemap-shmem-ID.img` with the
@@ -51,7 +52,7 @@ class Images {
     /// are not.
     void take_known(std::uint64_t pages);
 
-    /// What else is told of each plain piece that is appended to a file, by the file's name. The files are written one
+    /// What is told of each plain piece while it is appended to a file, by the file's name. The files are written one
     /// after the other.
     using Listener = std::function<void(const std::string& name, std::span<const std::byte> pages)>;
     void set_listener(Listener listener) { listener_ = std::move(listener); }
@@ -96,7 +97,8 @@ class Images {
     sys::Path folder_;
     Layout layout_;
     Compression compression_;
-    Listener listener_ = [](const std::string&, std::span<const std::byte>) {};
+    PageCache cache_;
+    Listener listener_;  ///< may be none
     std::optional<Parent> parent_;
     bool is_shared_ = false;  ///< does the parent have anything?
     std::vector<Image> images_;

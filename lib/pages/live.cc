@@ -54,7 +54,8 @@ void read_live(const LiveTask& task, Arena& arena, Images& images, const std::fu
 FileRecords copy_live(const std::vector<LiveTask>& tasks, const sys::Path& folder, Layout layout,
                       std::optional<Parent> parent, Images::Listener listener, sys::Interrupts& interrupts) {
     Arena arena(kAtOnce);
-    Images images(folder, layout, {std::move(parent), {}});
+    // Nobody reads it here unless the move fails in its last step.
+    Images images(folder, layout, {std::move(parent), {}, PageCache::bypassed});
     images.set_listener(std::move(listener));
     const auto write = [&] { images.write_pages(arena, [&] { interrupts.check(); }); };
     for (const LiveTask& task : tasks) read_live(task, arena, images, write, interrupts);

@@ -77,10 +77,16 @@ std::vector<Frame> read_table(int fd, const sys::Path& file) {
 
 }  // namespace
 
-PagesFile::PagesFile(sys::Path path, Compression compression)
-    : path_(std::move(path) += suffix_of(compression.codec)), compression_(compression) {}
+PagesFile::PagesFile(sys::Path path, Compression compression, PageCache cache)
+    : path_(std::move(path) += suffix_of(compression.codec)),
+      compression_(compression),
+      cache_(compression.codec == Codec::none ? cache : PageCache::used) {}
 
-void PagesFile::open() { fd_ = sys::open_path(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, kImageMode); }
+void PagesFile::open() {
+    fd_ = sys::open_path(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, kImageMode);
+    // A hint: where the file system knows no other way, the cache is used.
+    if (cache_ == PageCache::bypassed) (void)::fcntl(fd_.get(), F_SETFL, O_APPEND | O_DIRECT);
+}
 
 void PagesFile::close() { fd_.reset(); }
 
@@ -136,7 +142,7 @@ void PagesFile::write_frames(std::span<const std::byte> bytes) {
 
 void PagesFile::write(std::string_view text) {
     sys::write_all(fd_.get(), text, path_.native());
-    writeback_.wrote(fd_.get(), text.size());
+    if (cache_ == PageCache::used) writeback_.wrote(fd_.get(), text.size());
 }
 
 void PagesFile::finish() {

@@ -24,15 +24,19 @@ struct Frame {
     std::uint32_t plain = 0;       ///< bytes of memory
 };
 
+/// Whether what is written stays in the kernel's page cache as well, for whoever reads it soon.
+enum class PageCache { used, bypassed };
+
 /// A `pages-N.img` in the making. Compressed ones consist of frames that can be decompressed by themselves, each of a
 /// MiB of memory, and a table of their sizes in the zstd project's seekable format (a skippable frame, which lz4 skips
 /// as well): `zstd -d` and `lz4 -d` read them.
 class PagesFile {
   public:
     /// Creates nothing yet; `path` is without the codec's suffix.
-    PagesFile(sys::Path path, Compression compression);
+    PagesFile(sys::Path path, Compression compression, PageCache cache);
 
-    /// Adds pages at the end, with their hashes where these are known; open() before.
+    /// Adds pages at the end, with their hashes where these are known; open() before. Past the page cache, `memory`
+    /// begins at a page of ours and consists of whole ones (open(2), O_DIRECT).
     void append(std::span<const std::byte> memory, std::span<const Hash> known = {});
     /// Opens it, and closes it again: there may be more of them than descriptors.
     void open();
@@ -52,6 +56,7 @@ class PagesFile {
 
     sys::Path path_;
     Compression compression_;
+    PageCache cache_;
     sys::UniqueFd fd_;
     sys::Recorder recorder_;
     std::vector<Hash> hashes_;

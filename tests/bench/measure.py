@@ -19,8 +19,8 @@ class Run:
     output: str
 
 
-def run(command, environment=None, log=None, detaches=False):
-    """The command from its start to its end. Of one that fails the errors of CRIU's log are quoted as well.
+def run(command, environment=None, log=None, detaches=False, accepted=(0,)):
+    """The command from its start to its end, with an exit status that is accepted. Of one that fails the errors of CRIU's log are quoted as well.
 
     A container that a command leaves behind keeps its descriptors: they must be no files of ours then.
 
@@ -37,7 +37,7 @@ def run(command, environment=None, log=None, detaches=False):
             cpu_ms = _cpu_ms(process.pid)  # not yet reaped
         file.seek(0)
         output = file.read().decode(errors="replace")
-    if process.returncode != 0:
+    if process.returncode not in accepted:
         raise _failed(command, process.returncode, output, log)
     return Run((ended - began) * 1e3, peak, cpu_ms, output)
 

@@ -13,6 +13,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import measure  # noqa: E402
 from containers import Container  # noqa: E402
 
+RSYNC_VANISHED = 24  # a file went away between its listing and its copy
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="bench --move", description=__doc__)
@@ -63,7 +65,8 @@ class ByStasis(Move):
         run = measure.run(command[:1] + ["--json"] + command[1:] + [self.container.target, self.arguments.host]
                           + self.options)
         report = json.loads(run.output[run.output.index("{"):])  # after the warnings
-        return {"down_ms": report["downtime_us"] / 1e3, "total_ms": run.milliseconds, "bytes": report["bytes_sent"]}
+        return {"down_ms": report["downtime_us"] / 1e3, "total_ms": run.milliseconds, "bytes": report["bytes_sent"],
+                "phases": {phase["name"]: phase["us"] / 1e3 for phase in report["phases"]}}
 
 
 class ByPostCopy(ByStasis):
@@ -91,7 +94,8 @@ class ByHand(Move):
 
     def _copy(self):
         measure.run(["rsync", "-aHAXS", "--numeric-ids", "--rsh", self.arguments.ssh, self.container.bundle,
-                     f"{self.arguments.host}:{os.path.dirname(self.container.bundle)}/"])
+                     f"{self.arguments.host}:{os.path.dirname(self.container.bundle)}/"],
+                    accepted=(0, RSYNC_VANISHED))  # the container runs on while its files are copied first
 
 
 def ssh_ms(arguments, size):
@@ -116,6 +120,9 @@ def measure_container(arguments, label, name, bundle):
     for engine, found in samples.items():
         down, total, size = (statistics.median(one[key] for one in found) for key in ("down_ms", "total_ms", "bytes"))
         print(f"{engine:10}{down:10.0f}{total:10.0f}{size / (1 << 20):8.0f}")
+        if "phases" in found[0]:
+            print(" " * 10 + ", ".join(f"{name} {statistics.median(one['phases'][name] for one in found):.0f}"
+                                       for name in found[0]["phases"]))
         if engine == "stasis":
             print(f"{'ssh alone':10}{'':10}{ssh_ms(arguments, int(size)):10.0f}{size / (1 << 20):8.0f}", flush=True)
 

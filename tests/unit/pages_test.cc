@@ -450,7 +450,7 @@ std::string text_of_pages(std::size_t pages) {
 }
 
 void write_pages_file(const sys::Path& path, const Compression& compression, const std::string& memory) {
-    PagesFile file(path, compression);
+    PagesFile file(path, compression, PageCache::used);
     for (std::size_t done = 0, step = kPageSize; done < memory.size(); done += step, step *= 3) {
         file.open();
         file.append(bytes_of(memory).subspan(done, std::min(step, memory.size() - done)));
