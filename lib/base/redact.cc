@@ -162,12 +162,28 @@ bool is_secret_option(const Json& argument) {
     return text.starts_with('-') && std::all_of(text.begin(), text.end(), is_word) && names_secret(text);
 }
 
+/// How an engine's command line sets variables: `-e NAME=VALUE`, `--env NAME=VALUE`, `--env=NAME=VALUE`.
+constexpr std::string_view kEnvironmentOption = "--env";
+
+/// The argument `--env=NAME=VALUE` without its value; others as redact_json() has them.
+Json redact_argument(const Json& argument) {
+    const std::string with_variable = std::string(kEnvironmentOption) + "=";
+    if (!argument.is_string() || !argument.get<std::string>().starts_with(with_variable)) return redact_json(argument);
+    const Json variable = argument.get<std::string>().substr(with_variable.size());
+    return with_variable + redact_environment(Json::array({variable})).at(0).get<std::string>();
+}
+
 Json redact_array(const Json& array) {
     Json result = Json::array();
     bool is_value = false;
+    bool is_variable = false;
     for (const Json& element : array) {
-        result.push_back(is_value ? hide(element) : redact_json(element));
+        if (is_value)
+            result.push_back(hide(element));
+        else
+            result.push_back(is_variable ? redact_environment(Json::array({element})).at(0) : redact_argument(element));
         is_value = is_secret_option(element);
+        is_variable = element == "-e" || element == kEnvironmentOption;
     }
     return result;
 }

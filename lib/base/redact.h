@@ -19,8 +19,8 @@ bool names_secret(std::string_view name);
 std::string redact_text(std::string_view text);
 
 /// A document without secrets: values of keys that name one, of environment variables (an array or
-/// object `env`), of `{"name": …, "value": …}`, of the argument after an option that names one. Every
-/// other string is redacted as the document that it holds, or as text.
+/// object `env`, arguments after `--env` or `-e`), of `{"name": …, "value": …}`, of the argument after an option that
+/// names one. Every other string is redacted as the document that it holds, or as text.
 Json redact_json(const Json& document);
 
 }  // namespace stasis

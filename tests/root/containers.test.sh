@@ -74,7 +74,7 @@ rc resume "$ID"
 
 echo "== standard streams on host files"
 new_container files
-bundle_args "$BUNDLE" /bin/sh -c 'read first; i=0; while :; do i=$((i+1)); echo "$first $i"; echo $i >/tmp/new; mv /tmp/new /tmp/count; sleep 0.05; done'
+bundle_args "$BUNDLE" /bin/sh -c 'read first; i=0; while :; do i=$((i+1)); echo "$first $i"; echo counter=$i >/tmp/new; mv /tmp/new /tmp/status; sleep 0.05; done'
 echo "line one" >"$WORK/input"
 (
     close_inherited_fds
@@ -146,7 +146,8 @@ stasis stateful-stop "runc:$ID"
 rc delete "$ID"
 umount "$BUNDLE/rootfs"
 stasis restore "runc:$ID"
-wait_for 10 "$ID counts" counts_beyond "$(cat "$STASIS_STORE/runc/$ID"/stop-*/rootfs/tmp/count | sort -n | tail -n 1)"
+wait_for 10 "$ID counts" counts_beyond \
+    "$(for stop in "$STASIS_STORE/runc/$ID"/stop-*; do count "$stop"; done | sort -n | tail -n 1)"
 rc delete --force "$ID"
 umount "$BUNDLE/rootfs"
 

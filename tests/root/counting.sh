@@ -1,7 +1,11 @@
 # Sourced after bundle.sh: containers that count, and their way through a snapshot, a stop, and back.
 # shellcheck shell=bash
 
-count() { cat "$BUNDLE/rootfs/tmp/count" 2>/dev/null || echo 0; }
+# count [BUNDLE]: how far its process is, or was when a checkpoint kept its files.
+count() {
+    local status=${1:-$BUNDLE}/rootfs/tmp/status
+    if [ -e "$status" ]; then field counter "$(<"$status")"; else echo 0; fi
+}
 counts_beyond() { [ "$(count)" -gt "$1" ]; }
 
 # new_container KIND: a bundle in $BUNDLE whose process counts in memory and writes the count to a file.
@@ -9,7 +13,8 @@ new_container() {
     ID=$(unique_id "$1")
     BUNDLE=$WORK/$1
     make_bundle "$BUNDLE"
-    bundle_args "$BUNDLE" /bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/new; mv /tmp/new /tmp/count; sleep 0.05; done'
+    bundle_add_target "$BUNDLE" counter
+    bundle_args "$BUNDLE" /bin/counter /tmp/status 50
 }
 
 # cycle [RESTORE-OPTION...]: snapshot, go on, back to the snapshot, stop with state, restore.
@@ -17,7 +22,7 @@ cycle() {
     local before after
     wait_for 10 "$ID counts" counts_beyond 3
     stasis snapshot "$RUNTIME:$ID" s1
-    before=$(cat "$STASIS_STORE/$RUNTIME/$ID/s1/rootfs/tmp/count")
+    before=$(count "$STASIS_STORE/$RUNTIME/$ID/s1")
     wait_for 10 "$ID goes on after its snapshot" counts_beyond $((before + 20))
     stasis restore "$RUNTIME:$ID" s1 --replace "$@"
     after=$(count)

@@ -84,6 +84,14 @@ TEST_CASE("arguments are looked at one by one and in pairs") {
     CHECK(redacted(system_calls) == Json::parse(system_calls));
 }
 
+TEST_CASE("variables of an engine's command line lose their values") {
+    CHECK(
+        redacted(
+            R"({"CreateCommand":["podman","run","--env","MOTTO=CANARY","-e","A=CANARY","--env=B=CANARY","box"]})") ==
+        Json::parse(
+            R"({"CreateCommand":["podman","run","--env","MOTTO=<redacted>","-e","A=<redacted>","--env=B=<redacted>","box"]})"));
+}
+
 TEST_CASE("a document within a string is a document") {
     const std::string text = redacted(R"({"last-applied":"{\"env\":[\"A=CANARY\"],\"kind\":\"Pod\"}"})").dump();
     CHECK_FALSE(contains(text, "CANARY"));
