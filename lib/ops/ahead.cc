@@ -19,12 +19,11 @@ constexpr std::size_t kMostRounds = 8;
 static_assert(kMostRounds + 2 <= pages::Parent::kMostInChain);
 /// A round is worth it when it leaves this much less to send than the one before.
 constexpr double kWorthIt = 0.7;
+/// And as long as sending what changes meanwhile, which it makes shorter, takes more than this of the freeze.
+constexpr double kWorthARoundUs = 30'000;
 /// What a move takes besides memory while the container stands still: the freeze, the other images, the files, the
 /// restore. Seen for small containers.
 constexpr double kFixedUs = 200'000;
-
-/// Nor where so little is left of the part of the freeze that a round makes shorter.
-constexpr double kNotWorthARoundUs = 30'000;
 
 double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
@@ -105,7 +104,7 @@ double MemoryAhead::expected_us() const { return changed_us() + static_cast<doub
 bool MemoryAhead::is_enough(std::chrono::milliseconds max_downtime) const {
     if (rounds_.size() < 2) return false;
     if (expected_us() <= std::chrono::duration<double, std::micro>(max_downtime).count()) return true;
-    if (changed_us() <= kNotWorthARoundUs) return true;
+    if (changed_us() <= kWorthARoundUs) return true;
     if (rounds_.size() == kMostRounds) return true;
     const Round& before = rounds_[rounds_.size() - 2];
     return rounds_.size() > 2 &&

@@ -20,7 +20,9 @@ class Run:
 
 
 def run(command, environment=None, log=None, detaches=False, accepted=(0,)):
-    """The command from its start to its end, with an exit status that is accepted. Of one that fails the errors of CRIU's log are quoted as well.
+    """The command from its start to its end, with an exit status that is accepted.
+
+    Of one that fails the errors of CRIU's log are quoted as well.
 
     A container that a command leaves behind keeps its descriptors: they must be no files of ours then.
 

@@ -81,7 +81,7 @@ class ByHand(Move):
         """The files are brought over before; it is down from the checkpoint to the restore."""
         began = time.monotonic()
         images = os.path.join(self.container.bundle, "images")
-        self._copy()
+        self._copy(accepted=(0, RSYNC_VANISHED))  # it runs on
         stopped = time.monotonic()
         measure.run(self.container.runc + ["checkpoint", "--image-path", images, "--file-locks", self.container.name])
         self._copy()
@@ -92,10 +92,10 @@ class ByHand(Move):
         shutil.rmtree(images)
         return {"down_ms": (ended - stopped) * 1e3, "total_ms": (ended - began) * 1e3, "bytes": size}
 
-    def _copy(self):
+    def _copy(self, accepted=(0,)):
         measure.run(["rsync", "-aHAXS", "--numeric-ids", "--rsh", self.arguments.ssh, self.container.bundle,
                      f"{self.arguments.host}:{os.path.dirname(self.container.bundle)}/"],
-                    accepted=(0, RSYNC_VANISHED))  # the container runs on while its files are copied first
+                    accepted=accepted)
 
 
 def ssh_ms(arguments, size):
