@@ -156,4 +156,10 @@ spent = sum(phase["us"] for phase in report["phases"])
 assert 0.9 * report["total_us"] < spent <= report["total_us"], report
 PYTHON
 rc_b delete --force "$ID"
+
+echo "== no rounds that make nothing shorter, whatever the aim"
+new_container still memory 64
+expect_exit 0 stasis --json move-to-host "$TARGET" "$HOST" "${TO[@]}" --mode pre-copy --max-downtime 1
+check_eq "$("$PYTHON" -c 'import json, sys; print(len(json.load(sys.stdin)["rounds"]))' <<<"$OUT")" 2 "rounds of a still one"
+rc_b delete --force "$ID"
 assert_no_leftovers
