@@ -5,6 +5,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/output.h"
 #include "lib/ops/carry.h"
+#include "lib/ops/import_podman.h"
 
 namespace stasis {
 namespace {
@@ -19,10 +20,18 @@ sys::Unpacker open_archive(const ops::Path& path) {
     return {sys::open_path(path, O_RDONLY), path.string()};
 }
 
+/// One of podman's is read more than once, so that it can't come from a pipe.
+ops::Choice import_archive(ops::Context& context, const ImportOptions& options) {
+    if (options.archive != "-")
+        if (const auto config = ops::podman_config_in(options.archive, context.interrupts))
+            return ops::import_podman_checkpoint(context, options.archive, *config, options.name);
+    sys::Unpacker archive = open_archive(options.archive);
+    return ops::import_checkpoint(context, archive, options.name);
+}
+
 int run_import(const Globals& globals, const ImportOptions& options) {
     Session session(globals);
-    sys::Unpacker archive = open_archive(options.archive);
-    const ops::Choice imported = ops::import_checkpoint(session.context(), archive, options.name);
+    const ops::Choice imported = import_archive(session.context(), options);
     const store::Manifest& manifest = imported.manifest;
     if (globals.json)
         print_json({{"target", manifest.target()},
@@ -41,7 +50,8 @@ void add_import(CLI::App& parent, const Globals& globals, Run& run) {
     const auto options = std::make_shared<ImportOptions>();
     CLI::App& command = *parent.add_subcommand("import", "Put an exported checkpoint into the store");
     command.add_option("FILE", options->archive, "The archive, or - for standard input")->required();
-    command.add_option("NAME", options->name, "What to call the checkpoint here (default: as it was called)");
+    command.add_option("NAME", options->name,
+                       "What to call the checkpoint here (default: as it was called; one of podman's: by the time)");
     command.callback(
         [&globals, &run, options] { run = [&globals, options] { return run_import(globals, *options); }; });
 }

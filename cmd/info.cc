@@ -49,8 +49,12 @@ std::string to_text(const ops::Choice& choice) {
     };
     line("created", m.created);
     line("path", choice.location.path().string());
-    line("host", fmt::format("{}, kernel {}, {}", m.host_name, m.kernel, m.architecture));
-    line("made by", fmt::format("stasis {}, CRIU {}", m.stasis_version, m.criu_version));
+    if (m.host_name.empty()) {
+        line("made by", fmt::format("{} (imported by stasis {}), {}", m.runtime, m.stasis_version, m.architecture));
+    } else {
+        line("host", fmt::format("{}, kernel {}, {}", m.host_name, m.kernel, m.architecture));
+        line("made by", fmt::format("stasis {}, CRIU {}", m.stasis_version, m.criu_version));
+    }
     line("frozen", human_time(m.freeze_us));
     line("memory",
          human_bytes(m.image_bytes) + (m.parent.empty() ? "" : ", unchanged pages shared with '" + m.parent + "'"));

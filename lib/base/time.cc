@@ -23,13 +23,13 @@ Microseconds wall_clock() {
     return std::chrono::duration_cast<Microseconds>(std::chrono::system_clock::now().time_since_epoch());
 }
 
-std::string utc_now() {
-    constexpr long kNanosecondsInMillisecond = 1'000'000;
-    std::timespec now{};
-    (void)std::timespec_get(&now, TIME_UTC);
-    return fmt::format("{}.{:03}Z", format_utc(now.tv_sec, "%Y-%m-%dT%H:%M:%S"),
-                       now.tv_nsec / kNanosecondsInMillisecond);
+std::string utc_text(Microseconds since_1970) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since_1970);
+    const auto rest = std::chrono::floor<std::chrono::milliseconds>(since_1970 - seconds);
+    return fmt::format("{}.{:03}Z", format_utc(seconds.count(), "%Y-%m-%dT%H:%M:%S"), rest.count());
 }
+
+std::string utc_now() { return utc_text(wall_clock()); }
 
 std::optional<Microseconds> parse_utc(const std::string& text) {
     std::tm parts{};

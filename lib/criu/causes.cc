@@ -81,7 +81,8 @@ constexpr auto kCauses = std::to_array<Cause>({
     // Dump: files and terminals
     {{"Can't dump ghost file", "increase limit"},
      "a deleted file that is still open is larger than CRIU was told to keep",
-     "try again: it grew after stasis had looked; the limit can't be set beyond 4 GiB"},
+     "try again: it grew after stasis had looked; the limit can't be set beyond 4 GiB",
+     kTransient},
     {{"anon_inode:[io_uring]"},
      "a process uses io_uring, which CRIU can't keep",
      "switch io_uring off in the program, or set `sysctl kernel.io_uring_disabled=2`, and start it anew"},

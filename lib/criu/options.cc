@@ -62,7 +62,8 @@ const std::map<std::string, Setter>& setters() {
 }
 
 /// They can stand more than once, each with another value.
-constexpr std::array<std::string_view, 4> kRepeated{"enable-fs", "external", "irmap-scan-path", "skip-mnt"};
+constexpr std::array<std::string_view, 5> kRepeated{"cgroup-root", "enable-fs", "external", "irmap-scan-path",
+                                                    "skip-mnt"};
 
 /// What a dump of stasis depends on: whether the target lives on, where the images go, who is asked.
 constexpr std::array<std::string_view, 24> kOurs{"address",

@@ -28,9 +28,7 @@ struct stat status_of(int fd, const Path& path) {
     return info;
 }
 
-std::vector<std::string> names_in(int directory) {
-    return sys::list_directory("/proc/self/fd/" + std::to_string(directory));
-}
+std::vector<std::string> names_in(int directory) { return sys::list_directory(sys::path_of(directory)); }
 
 void look_at_entries(int directory, const std::string& prefix, Copied& copied) {
     for (const std::string& name : names_in(directory)) {

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "lib/base/error.h"
@@ -48,101 +49,143 @@ void copy_data(archive* reader, archive* writer, const std::string& path) {
     }
 }
 
+std::string folder_of(const Path& path) { return path.has_parent_path() ? path.parent_path() : "."; }
+
+/// Paths below it are opened without leaving it.
+struct Tree {
+    explicit Tree(const Path& top) : path(top), fd(sys::open_path(top, O_PATH | O_DIRECTORY)) {}
+
+    sys::UniqueFd open(const Path& name, int flags) const { return sys::open_beneath(fd.get(), name, O_PATH | flags); }
+
+    Path path;
+    sys::UniqueFd fd;
+};
+
+/// A path below a tree of which no part can become a link to elsewhere any more: its folder is held open. The top
+/// itself goes by its name, of which libarchive drops a "." at the end.
+struct Place {
+    Place(const Tree& tree, const Path& whole)
+        : name(whole),
+          folder(tree.open(folder_of(whole), O_DIRECTORY)),
+          path(name == "." ? tree.path : sys::path_of(folder.get()) / whole.filename()) {}
+
+    std::string name;  ///< for messages
+    sys::UniqueFd folder;
+    Path path;  ///< valid while this lives
+};
+
+/// What libarchive is to read. The live tree may have something else under its name by now: a file or a folder is read
+/// as what is held open, and of all else no more than its name leads to.
+struct Source {
+    Source(const Tree& tree, const Path& name, const sys::UniqueFd& opened, mode_t mode) : type(mode & S_IFMT) {
+        if (type == AE_IFREG || type == AE_IFDIR)
+            path = sys::path_of(opened.get());
+        else
+            path = place.emplace(tree, name).path;
+    }
+
+    unsigned type;
+    std::optional<Place> place;
+    Path path;  ///< valid while this and what is opened live
+};
+
 class Copy {
   public:
-    Copy(const Path& from, const Path& to) : from_(from), to_(to), writer_(make_writer()) {}
+    Copy(const Path& from, const Path& to) : from_(from), to_(to) {}
 
     void entry(const std::string& path) {
-        struct stat info {};
-        if (::lstat((from_ / path).c_str(), &info) < 0) throw system_error(errno, "look at '" + path + "'");
-        touched_.insert(Path(path).parent_path());
+        const sys::UniqueFd source = from_.open(path, O_NOFOLLOW);
+        const struct stat info = look_at(source, path);
+        const Place place(to_, path);
+        touched_.insert(folder_of(path));
         if (S_ISDIR(info.st_mode)) {
             touched_.insert(path);
-            clear_attributes(path);
+            clear_attributes(place);
         }
         const bool linked = !S_ISDIR(info.st_mode) && info.st_nlink > 1;
         if (linked)
             if (const auto first = first_names_.find(info.st_ino); first != first_names_.end())
-                return link(first->second, path);
+                return link(first->second, place);
         if (S_ISSOCK(info.st_mode))
-            make_socket(path, info);
+            make_socket(place, info);
         else
-            write(path);
+            write(Source(from_, path, source, info.st_mode), place);
         if (linked) first_names_[info.st_ino] = path;
     }
 
     /// Folders get their times last, when nothing is put into them any more. libarchive does so only
     /// for those that it has made.
-    void finish() {
-        if (archive_write_close(writer_.get()) != ARCHIVE_OK) fail(writer_.get(), to_.string());
-        for (const Path& folder : touched_) {
-            struct stat info {};
-            if (::lstat((from_ / folder).c_str(), &info) < 0)
-                throw system_error(errno, "look at '" + folder.string() + "'");
-            set_times(folder, info);
-        }
+    void finish() const {
+        for (const std::string& folder : touched_)
+            set_times(Place(to_, folder), look_at(from_.open(folder, O_NOFOLLOW), folder));
     }
 
   private:
+    static struct stat look_at(const sys::UniqueFd& file, const std::string& path) {
+        struct stat info {};
+        if (::fstat(file.get(), &info) < 0) throw system_error(errno, "look at '" + path + "'");
+        return info;
+    }
+
     /// libarchive adds extended attributes and ACLs to a folder that is there already, and takes none
     /// away. What can't be removed, a security module's label, is not the container's to remove.
-    void clear_attributes(const std::string& path) const {
-        const Path whole = to_ / path;
+    static void clear_attributes(const Place& place) {
         std::vector<char> names(XATTR_LIST_MAX);
-        const ssize_t length = ::llistxattr(whole.c_str(), names.data(), names.size());
+        const ssize_t length = ::llistxattr(place.path.c_str(), names.data(), names.size());
         for (ssize_t at = 0; at < length; at += static_cast<ssize_t>(std::strlen(names.data() + at)) + 1)
-            (void)::lremovexattr(whole.c_str(), names.data() + at);
+            (void)::lremovexattr(place.path.c_str(), names.data() + at);
     }
 
     /// Sockets have no place in archives: libarchive would make a file of them.
-    void make_socket(const std::string& path, const struct stat& info) const {
-        const Path whole = to_ / path;
-        if (::mknod(whole.c_str(), info.st_mode, 0) < 0 || ::lchown(whole.c_str(), info.st_uid, info.st_gid) < 0 ||
-            ::chmod(whole.c_str(), info.st_mode & 07777) < 0)
-            throw system_error(errno, "make the socket '" + path + "'");
-        set_times(path, info);
+    static void make_socket(const Place& place, const struct stat& info) {
+        const char* path = place.path.c_str();
+        if (::mknod(path, info.st_mode, 0) < 0 || ::lchown(path, info.st_uid, info.st_gid) < 0 ||
+            ::chmod(path, info.st_mode & 07777) < 0)
+            throw system_error(errno, "make the socket '" + place.name + "'");
+        set_times(place, info);
     }
 
-    void set_times(const Path& path, const struct stat& info) const {
+    static void set_times(const Place& place, const struct stat& info) {
         const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
-        if (::utimensat(AT_FDCWD, (to_ / path).c_str(), times.data(), AT_SYMLINK_NOFOLLOW) < 0)
-            throw system_error(errno, "set the times of '" + path.string() + "'");
+        if (::utimensat(AT_FDCWD, place.path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) < 0)
+            throw system_error(errno, "set the times of '" + place.name + "'");
     }
 
-    void write(const std::string& path) {
-        const std::string source = from_ / path;
+    static void write(const Source& source, const Place& place) {
         const Reader reader(archive_read_disk_new(), &archive_read_free);
-        (void)archive_read_disk_set_symlink_physical(reader.get());
+        (void)(source.place ? archive_read_disk_set_symlink_physical(reader.get())
+                            : archive_read_disk_set_symlink_logical(reader.get()));
         (void)archive_read_disk_set_behavior(reader.get(), ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS);
         const Entry entry(archive_entry_new(), &archive_entry_free);
-        if (archive_read_disk_open(reader.get(), source.c_str()) != ARCHIVE_OK ||
+        if (archive_read_disk_open(reader.get(), source.path.c_str()) != ARCHIVE_OK ||
             archive_read_next_header2(reader.get(), entry.get()) != ARCHIVE_OK)
-            fail(reader.get(), path);
-        archive_entry_copy_pathname(entry.get(), (to_ / path).lexically_normal().c_str());
-        if (archive_write_header(writer_.get(), entry.get()) != ARCHIVE_OK) fail(writer_.get(), path);
-        if (archive_entry_filetype(entry.get()) == AE_IFREG && archive_entry_size(entry.get()) > 0)
-            copy_data(reader.get(), writer_.get(), path);
-        if (archive_write_finish_entry(writer_.get()) != ARCHIVE_OK) fail(writer_.get(), path);
+            fail(reader.get(), place.name);
+        if (archive_entry_filetype(entry.get()) != source.type)
+            throw Error(Kind::failed, "'" + place.name + "' has become something else meanwhile");
+        archive_entry_copy_pathname(entry.get(), place.path.c_str());
+        const Writer writer = make_writer();
+        if (archive_write_header(writer.get(), entry.get()) != ARCHIVE_OK) fail(writer.get(), place.name);
+        if (source.type == AE_IFREG && archive_entry_size(entry.get()) > 0)
+            copy_data(reader.get(), writer.get(), place.name);
+        if (archive_write_finish_entry(writer.get()) != ARCHIVE_OK || archive_write_close(writer.get()) != ARCHIVE_OK)
+            fail(writer.get(), place.name);
     }
 
-    void link(const std::string& first, const std::string& path) const {
-        if (::linkat(AT_FDCWD, (to_ / first).c_str(), AT_FDCWD, (to_ / path).c_str(), 0) < 0)
-            throw system_error(errno, "link '" + path + "'");
+    void link(const std::string& first, const Place& place) const {
+        if (::linkat(AT_FDCWD, Place(to_, first).path.c_str(), AT_FDCWD, place.path.c_str(), 0) < 0)
+            throw system_error(errno, "link '" + place.name + "'");
     }
 
-    Path from_;
-    Path to_;
-    Writer writer_;
+    Tree from_;
+    Tree to_;
     std::map<ino_t, std::string> first_names_;
-    std::set<Path> touched_;  ///< folders that were written or written into
+    std::set<std::string> touched_;  ///< folders that were written or written into
 };
 
 }  // namespace
 
 void copy_entries(const Path& from, const Path& to, const std::vector<std::string>& paths,
                   sys::Interrupts& interrupts) {
-    // Where the file system of `to` is gone, libarchive would make a folder of that name, open to all.
-    (void)sys::open_path(to, O_RDONLY | O_DIRECTORY);
     Copy copy(from, to);
     for (const std::string& path : paths) {
         interrupts.check();

@@ -161,7 +161,7 @@ FileRecords RootfsCapture::records(sys::Interrupts& interrupts) const {
     return plan_.backend == Backend::btrfs ? sys::record_tree(to_, interrupts) : copy_.records();
 }
 
-void restore_rootfs(const RootfsPlan& plan, const Path& kept, sys::Interrupts& interrupts) {
+void restore_rootfs(const RootfsPlan& plan, const Path& kept, int lock_fd, sys::Interrupts& interrupts) {
     if (plan.backend == Backend::none) return;
     if (plan.backend == Backend::overlay) {
         unmount_overlay(plan);
@@ -174,6 +174,7 @@ void restore_rootfs(const RootfsPlan& plan, const Path& kept, sys::Interrupts& i
     unlink_later_links(plan.source, kept);
     RsyncJob job{kept, plan.source};
     job.exact = true;
+    job.lock_fd = lock_fd;
     rsync(job, interrupts);
     if (plan.backend == Backend::overlay) mount_overlay(plan);
 }

@@ -59,7 +59,7 @@ class RootfsCapture {
 
 /// Puts a root file system back exactly as `kept` has it: what came later is deleted, what was
 /// changed is replaced, compared by content. Mounts an overlay where it is missing, unless its runtime does. The
-/// container must be dead.
-void restore_rootfs(const RootfsPlan& plan, const Path& kept, sys::Interrupts& interrupts);
+/// container must be dead. `lock_fd` is held until the files are back, should we die before; -1 for none.
+void restore_rootfs(const RootfsPlan& plan, const Path& kept, int lock_fd, sys::Interrupts& interrupts);
 
 }  // namespace stasis::fs

@@ -14,6 +14,8 @@ struct Blocker {
     std::string remedy;
     bool passes = false;    ///< it may be gone a moment later by itself
     bool absolute = false;  ///< to go on in spite of it would do harm: --ignore-blockers does not pass over it
+    /// Which of many such it is, where there is another one soon. Where the next look finds another, this has passed.
+    std::string instance{};
 };
 
 using Blockers = std::vector<Blocker>;

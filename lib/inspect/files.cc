@@ -15,6 +15,7 @@
 #include "lib/base/error.h"
 #include "lib/inspect/blockers.h"
 #include "lib/inspect/units.h"
+#include "lib/proc/cgroups.h"
 
 namespace stasis::inspect {
 namespace {
@@ -46,6 +47,9 @@ constexpr std::array<Unsupported, 13> kAnonymous{{
     {"anon_inode:sync_file", "gpu", "a fence of a GPU", "stop the work on the GPU first"},
     {"anon_inode:[vfio", "device", "a device passed through (VFIO)", "give the device back first"},
 }};
+
+/// What to do about programs of BPF that systemd holds for its units.
+constexpr const char* kStartAgain = "start the target again: systemd keeps the program until then";
 
 /// Those with an image (criu/files.c, dump_one_file).
 constexpr std::array<std::string_view, 7> kSupportedAnonymous{
@@ -140,13 +144,24 @@ class Files {
         const auto info = proc::descriptor_info(where.task.pid(), where.descriptor.number);
         const auto number = info.find("prog_id");
         const auto program = number == info.end() ? programs_->end() : programs_->find(std::stoull(number->second));
-        if (program == programs_->end()) return false;
+        if (program == programs_->end()) return left_over_program(where);
         const auto& [unit, settings, line] = program->second;
         if (named_.insert(unit + settings).second)
             found_.push_back({"bpf",
                               fmt::format("{} holds a program of BPF for {} ({}), which CRIU can't dump",
                                           where.task.text(), unit, settings),
-                              drop_in(unit, line)});
+                              drop_in(unit, line, kStartAgain)});
+        return true;
+    }
+
+    /// One that is attached to no cgroup any more: systemd (252) keeps it when its unit is restarted without the
+    /// setting, and when it executes itself again.
+    bool left_over_program(const Place& where) {
+        if (where.task.stat.command != "systemd" || proc::unified_cgroup_of(where.task.pid()).empty()) return false;
+        if (named_.insert("left over").second)
+            found_.push_back({"bpf",
+                              where.task.text() + " holds programs of BPF that units had before, which CRIU can't dump",
+                              kStartAgain});
         return true;
     }
 
@@ -207,8 +222,10 @@ class Files {
         const auto field = info.find("Pid");
         const int pid = field == info.end() ? -1 : std::stoi(field->second);
         if (pid <= 0 || scene_.has_pid(pid)) return;
-        found_.push_back({"pidfd", fmt::format("{} is a pidfd of pid {}, which is outside", where.text(), pid),
-                          "close it in the program, or dump the tree that holds both"});
+        found_.push_back({.id = "pidfd",
+                          .cause = fmt::format("{} is a pidfd of pid {}, which is outside", where.text(), pid),
+                          .remedy = "close it in the program, or dump the tree that holds both",
+                          .instance = fmt::format("pidfd {}", pid)});
     }
 
     void mapped(const Task& task, const proc::FileMapping& mapping) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "lib/inspect/blockers.h"
+#include "lib/inspect/units.h"
 
 namespace stasis::inspect {
 namespace {
@@ -51,6 +52,7 @@ bool is_external(const Scene& scene, const proc::Mount& mount) {
 }
 
 struct UnknownMount {
+    const Task& task;  ///< the first one that sees it
     proc::Mount mount;
     bool as_good_anew = false;
 };
@@ -64,8 +66,13 @@ bool is_empty(pid_t pid, const std::string& folder) {
 template <typename Work>
 void for_each_mount_namespace(const Scene& scene, Work work) {
     std::set<std::uint64_t> seen{scene.own_namespaces.at("mnt")};
-    for (const Task& task : scene.tasks)
-        if (!task.mounts.empty() && seen.insert(task.namespaces.at("mnt")).second) work(task, proc::mounts(task.pid()));
+    for (const Task& task : scene.tasks) {
+        if (task.mounts.empty() || seen.contains(task.namespaces.at("mnt"))) continue;
+        const std::vector<proc::Mount> mounts = proc::mounts(task.pid());
+        if (mounts.empty()) continue;  // it has ended meanwhile: another one may be there as well
+        seen.insert(task.namespaces.at("mnt"));
+        work(task, mounts);
+    }
 }
 
 /// systemd binds a folder of /run to this place for each unit with a mount namespace, as a slave of /run. CRIU can't
@@ -97,8 +104,9 @@ std::vector<UnknownMount> unknown_mounts(const Scene& scene) {
                 given.insert(mount.device);
         for (const proc::Mount& mount : mounts)
             if (mount.root == "/" && !contains(kKnown, mount.type) && !given.contains(mount.device))
-                unknown.push_back({mount, contains(kMountedAnew, mount.type) ||
-                                              (mount.type == kInMemory && is_empty(task.pid(), mount.mount_point))});
+                unknown.push_back({task, mount,
+                                   contains(kMountedAnew, mount.type) ||
+                                       (mount.type == kInMemory && is_empty(task.pid(), mount.mount_point))});
     });
     return unknown;
 }
@@ -107,7 +115,7 @@ std::vector<UnknownMount> unknown_mounts(const Scene& scene) {
 
 void choose_file_systems(const Scene& scene, OptionList& options) {
     choose_systemd_places(scene, options);
-    for (const auto& [mount, as_good_anew] : unknown_mounts(scene)) {
+    for (const auto& [task, mount, as_good_anew] : unknown_mounts(scene)) {
         const bool is_chosen = std::any_of(options.begin(), options.end(), [&type = mount.type](const Option& option) {
             return option.key == "enable-fs" && option.value == type;
         });
@@ -117,20 +125,23 @@ void choose_file_systems(const Scene& scene, OptionList& options) {
 }
 
 void find_in_mounts(const Scene& scene, Blockers& found) {
-    for (const auto& [mount, as_good_anew] : unknown_mounts(scene)) {
+    for (const auto& [task, mount, as_good_anew] : unknown_mounts(scene)) {
         if (as_good_anew || is_enabled(scene, mount.type) ||
             is_given(scene, "skip-mnt",
                      [&point = mount.mount_point](const std::string& value) { return value == point; }))
             continue;
+        // A unit of systemd keeps what it saw when it was started.
+        const bool is_nested = task.namespaces.at("mnt") != scene.root().namespaces.at("mnt");
+        const std::string unit = is_nested ? unit_of(task.pid()) : "";
         found.push_back(
             {"file-system",
-             fmt::format("'{}' is a file system of the kind {} that was mounted in the container, which CRIU can't "
+             fmt::format("'{}' is a file system of the kind {} that was mounted in the container{}, which CRIU can't "
                          "make again",
-                         mount.mount_point, mount.type),
-             fmt::format("mount it on the host and bind it into the container, or unmount it; where the container can "
-                         "do without, leave it out with `--criu-option skip-mnt={}`, or have it empty with "
+                         mount.mount_point, mount.type, is_nested ? ", for " + task.text() : ""),
+             fmt::format("mount it on the host and bind it into the container, or unmount it{}; where the container "
+                         "can do without, leave it out with `--criu-option skip-mnt={}`, or have it empty with "
                          "`--criu-option enable-fs={}`",
-                         mount.mount_point, mount.type)});
+                         unit.empty() ? "" : " and restart " + unit, mount.mount_point, mount.type)});
     }
 }
 

@@ -50,6 +50,16 @@ void find_nested_in_hosts(const Scene& scene, const Task& task, const std::strin
          fmt::format("start the whole target in a {} namespace of its own", type)});
 }
 
+/// CRIU wants a task's and its children's to be one (criu/namespaces.c).
+void find_time_for_children(const Scene& scene, const Task& task, Blockers& found) {
+    const std::uint64_t own = task.namespaces.at("time");
+    const std::uint64_t of_children = task.namespaces.at("time_for_children");
+    const bool ended_meanwhile = of_children == 0;
+    if (ended_meanwhile || own != scene.root().namespaces.at("time") || of_children == own) return;
+    found.push_back({"namespace", task.text() + " has made a time namespace for its children, which CRIU can't dump",
+                     "start it without one (unshare --time)"});
+}
+
 void find_without_mapping(const Task& root, Blockers& found) {
     const std::optional<std::string> map = sys::read_file_if_exists(fmt::format("/proc/{}/uid_map", root.pid()));
     if (!map || !map->empty()) return;
@@ -65,12 +75,7 @@ void find_in_namespaces(const Scene& scene, Blockers& found) {
     for (const Task& task : scene.tasks) {
         for (const auto& [type, setting] : kNotNestable) find_nested(scene, task, type, setting, found);
         for (const char* type : kNestable) find_nested_in_hosts(scene, task, type, found);
-        // CRIU wants a task's and its children's to be one (criu/namespaces.c).
-        if (task.namespaces.at("time") == scene.root().namespaces.at("time") &&
-            task.namespaces.at("time_for_children") != task.namespaces.at("time"))
-            found.push_back({"namespace",
-                             task.text() + " has made a time namespace for its children, which CRIU can't dump",
-                             "start it without one (unshare --time)"});
+        find_time_for_children(scene, task, found);
     }
 }
 

@@ -39,8 +39,9 @@ void see(const std::string& link, Ghosts& ghosts) {
     constexpr std::uint64_t kBlock = 512;
     if (::stat(link.c_str(), &info) < 0 || !S_ISREG(info.st_mode) || info.st_nlink != 0) return;
     const auto size = static_cast<std::uint64_t>(info.st_size);
-    ghosts.largest = std::max(ghosts.largest, size);
-    if (static_cast<std::uint64_t>(info.st_blocks) * kBlock + kMebibyte < size) ghosts.sparse = true;
+    const std::uint64_t taken = static_cast<std::uint64_t>(info.st_blocks) * kBlock;
+    ghosts.largest = std::max({ghosts.largest, size, taken});  // CRIU compares the blocks (criu/files-reg.c)
+    if (taken + kMebibyte < size) ghosts.sparse = true;
 }
 
 Ghosts find_ghosts(const Scene& scene) {
@@ -123,8 +124,8 @@ OptionList choose_options(const Scene& scene, Tcp tcp) {
     options.insert(options.end(), standing.begin(), standing.end());
     const Ghosts ghosts = find_ghosts(scene);
     if (ghosts.largest > kDefaultGhostLimit)
-        options.push_back({"ghost-limit", std::to_string(std::min<std::uint64_t>(ghosts.largest, UINT32_MAX)),
-                           "the size of the largest deleted file that is still open"});
+        options.push_back({"ghost-limit", std::to_string(std::min<std::uint64_t>(2 * ghosts.largest, UINT32_MAX)),
+                           "a deleted file that is still open is large, and may grow"});
     if (ghosts.sparse)
         options.push_back({"ghost-fiemap", "", "a deleted file that is still open has holes, which need no space"});
     choose_watches(scene, options);

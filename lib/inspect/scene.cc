@@ -71,7 +71,7 @@ bool add_network(const Task& task, Scene& scene) {
         scene.networks.push_back(proc::sockets_of(task.pid()));
         return true;
     } catch (const Error&) {
-        if (proc::is_alive(task.stat.id)) throw;
+        if (proc::is_alive(task.stat.id) && !proc::is_ending(task.stat.id)) throw;
         return false;
     }
 }

@@ -79,10 +79,11 @@ class UnixSockets {
 
     void refuse(const Place& where, std::uint64_t peer, const std::string& name) {
         found_.push_back(
-            {"unix-peer",
-             fmt::format("{} is half of a unix connection{}; the other half is outside: {}", where.text(),
-                         name.empty() ? "" : " ('" + name + "')", holder_of(scene_, peer)),
-             "close the connection (restart that client, or run its server in the container), then try again"});
+            {.id = "unix-peer",
+             .cause = fmt::format("{} is half of a unix connection{}; the other half is outside: {}", where.text(),
+                                  name.empty() ? "" : " ('" + name + "')", holder_of(scene_, peer)),
+             .remedy = "close the connection (restart that client, or run its server in the container), then try again",
+             .instance = fmt::format("unix {}", peer)});
     }
 
     const Scene& scene_;

@@ -54,11 +54,13 @@ void find_in_threads(const Task& task, Blockers& found) {
         if (thread.state != 'D') continue;
         const std::string where = proc::waits_in(thread.id.pid);
         found.push_back(
-            {"uninterruptible",
-             fmt::format("{}, thread {} is in a wait that can't be interrupted{}; it can't be frozen", task.text(),
-                         thread.id.pid, where.empty() ? "" : " (in the kernel's " + where + ")"),
-             "wait until what it waits for has come: a disk, an NFS server, or the exec of a child made by vfork",
-             true});
+            {.id = "uninterruptible",
+             .cause = fmt::format("{}, thread {} is in a wait that can't be interrupted{}; it can't be frozen",
+                                  task.text(), thread.id.pid, where.empty() ? "" : " (in the kernel's " + where + ")"),
+             .remedy =
+                 "wait until what it waits for has come: a disk, an NFS server, or the exec of a child made by vfork",
+             .passes = true,
+             .instance = fmt::format("wait {} of {}", proc::read_status(thread.id.pid).waits, thread.id.pid)});
     }
 }
 
@@ -79,9 +81,11 @@ void find_in_tasks(const Scene& scene, Blockers& found) {
                  fmt::format("end pid {}, for example a debugger or strace, or detach it", task.status.tracer)});
         if (task.stat.state == 'Z' && task.status.threads > 1)
             found.push_back(
-                {"leader-gone",
-                 fmt::format("the first thread of {} has ended and others run on, which CRIU can't dump", task.text()),
-                 "have the program keep its main thread, for example in pthread_join()"});
+                {.id = "leader-gone",
+                 .cause = fmt::format("the first thread of {} has ended and others run on, which CRIU can't dump",
+                                      task.text()),
+                 .remedy = "have the program keep its main thread, for example in pthread_join()",
+                 .instance = fmt::format("leader {}", task.pid())});
         if (!scene.surroundings.paused) find_in_threads(task, found);
     }
     find_unreadable_limits(scene, found);

@@ -63,11 +63,13 @@ void find_in_terminals(const Scene& scene, Blockers& found) {
             // One line a process: a shell's job has it as input, output and error.
             if (!named.insert(task.text() + descriptor.target).second) continue;
             found.push_back(
-                {"terminal",
-                 fmt::format("{} is on the terminal '{}', whose other end is a process outside", task.text(descriptor),
-                             descriptor.target),
-                 "start it without the terminal (`setsid PROGRAM </dev/null >LOG 2>&1`), or in tmux, and dump the "
-                 "tmux server"});
+                {.id = "terminal",
+                 .cause = fmt::format("{} is on the terminal '{}', whose other end is a process outside",
+                                      task.text(descriptor), descriptor.target),
+                 .remedy =
+                     "start it without the terminal (`setsid PROGRAM </dev/null >LOG 2>&1`), or in tmux, and dump the "
+                     "tmux server",
+                 .instance = fmt::format("terminal {}", *number)});
         }
 }
 

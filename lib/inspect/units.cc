@@ -72,8 +72,8 @@ std::string unit_of(pid_t pid) {
     return "";
 }
 
-std::string drop_in(const std::string& unit, const std::string& line) {
-    return fmt::format("`systemctl edit {}` in the target, set {} there, and restart the unit", unit, line);
+std::string drop_in(const std::string& unit, const std::string& line, const std::string& then) {
+    return fmt::format("`systemctl edit {}` in the target, set {} there, and {}", unit, line, then);
 }
 
 std::map<std::uint64_t, UnitProgram> unit_programs(pid_t init) {

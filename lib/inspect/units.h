@@ -11,8 +11,8 @@ namespace stasis::inspect {
 /// The systemd unit that a process belongs to, from its cgroup; empty where it is in none.
 std::string unit_of(pid_t pid);
 
-/// What to do about a setting of a systemd unit: `line` as it is to be there.
-std::string drop_in(const std::string& unit, const std::string& line);
+/// What to do about a setting of a systemd unit: `line` as it is to be there, and what to do then.
+std::string drop_in(const std::string& unit, const std::string& line, const std::string& then = "restart the unit");
 
 /// A BPF program that systemd holds for one of its units, and the settings that make it.
 struct UnitProgram {

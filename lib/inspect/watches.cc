@@ -181,11 +181,13 @@ void choose_watches(const Scene& scene, OptionList& options) {
 void find_in_watches(const Scene& scene, Blockers& found) {
     for (const Watch& watch : scene.watches)
         if (watch.lost)
-            found.push_back({"watch",
-                             fmt::format("{} watches a file that has no name any more (inode {} on {}), which CRIU "
-                                         "can't find",
-                                         watch.watcher, watch.inode, watch.device),
-                             "have the program look at its files anew (many do when they are reloaded), or end it"});
+            found.push_back(
+                {.id = "watch",
+                 .cause = fmt::format("{} watches a file that has no name any more (inode {} on {}), which CRIU "
+                                      "can't find",
+                                      watch.watcher, watch.inode, watch.device),
+                 .remedy = "have the program look at its files anew (many do when they are reloaded), or end it",
+                 .instance = fmt::format("watch {} {}", watch.device, watch.inode)});
 }
 
 }  // namespace stasis::inspect

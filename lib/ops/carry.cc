@@ -9,7 +9,6 @@
 namespace stasis::ops {
 namespace {
 
-constexpr const char* kManifest = "manifest.json";
 constexpr const char* kImages = "images";
 
 const std::vector<std::string>& folders() {
@@ -67,7 +66,7 @@ void export_checkpoint(Context& context, const Choice& choice, bool plain, sys::
         manifest = with_images(manifest, images, context.interrupts);
     }
     context.progress.step("writing the archive");
-    archive.add(kManifest, store::to_text(manifest));
+    archive.add(kArchiveManifest, store::to_text(manifest));
     for (const std::string& folder : folders()) {
         const Path path = folder == kImages ? images : choice.location.path() / folder;
         if (std::filesystem::exists(path)) archive.add_tree(path, folder, context.interrupts);
@@ -93,7 +92,7 @@ void export_for_engine(Context& context, const Choice& choice, sys::Archive& arc
 
 Choice import_checkpoint(Context& context, sys::Unpacker& archive, const std::optional<std::string>& name) {
     require_root();
-    store::Manifest manifest = store::parse_manifest(archive.read_file(kManifest), "the archive");
+    store::Manifest manifest = store::parse_manifest(archive.read_file(kArchiveManifest), "the archive");
     if (name) manifest.checkpoint = *name;
     const Target target = resolve(context, manifest.target());
     const store::Location location = context.store.location(target.runtime(), target.container, manifest.checkpoint);
@@ -108,8 +107,8 @@ Choice import_checkpoint(Context& context, sys::Unpacker& archive, const std::op
         const FileRecords images = records_below(manifest.files, std::string(kImages) + "/");
         manifest.files = without_sealed(manifest.files);
         partial.seal(manifest, images, context.interrupts);
-    } catch (const Error&) {
-        if (!partial.sealed()) sys::remove_tree(partial.abandon().parent_path());
+    } catch (...) {
+        partial.discard();
         throw;
     }
     return {location, manifest};

@@ -7,6 +7,9 @@
 
 namespace stasis::ops {
 
+/// The first file of an archive.
+constexpr const char* kArchiveManifest = "manifest.json";
+
 /// Writes a checkpoint into an archive: first its manifest, then all that it holds but for the logs. It is verified
 /// first, with the container locked. `plain` unpacks compressed images, so that CRIU can read what is in the archive.
 /// The archive is not finished yet when this returns.

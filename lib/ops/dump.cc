@@ -239,7 +239,7 @@ class Dump {
         };
         try {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
-            const Path log = Path("/proc/self/fd") / std::to_string(logs.get()) / kLogName;
+            const Path log = sys::path_of(logs.get()) / kLogName;
             const auto meanwhile = [&] {
                 if (receiver_) receiver_->leave_to_criu();
                 start_copying(described, partial);

@@ -34,14 +34,15 @@ LazyLoad::LazyLoad(const criu::Binary& criu, const runtime::RestorePlan& plan, P
     : total_(std::max<std::uint64_t>(pages::lazy_bytes(plan.images), 1)),
       server_(std::move(server.child)),
       pages_(criu, plan.images, plan.logs, plan.log_name + ".lazy", {lock_fd}, server.socket.get()) {
+    orphans_.emplace();
     pages_.supervise([this] {
         lost_ = true;
-        orphans_.kill_all();
+        orphans_->kill_all();
     });
 }
 
 LazyLoad::~LazyLoad() {
-    if (!finished_) orphans_.end_all();
+    if (!finished_) orphans_->end_all();
 }
 
 void LazyLoad::finish(Context& context) {
@@ -60,7 +61,7 @@ void LazyLoad::finish(Context& context) {
     }
     finished_ = ended->ok();
     if (finished_) return;
-    orphans_.end_all();
+    orphans_->end_all();
     Error error(Kind::target_changed, "the rest of the target's memory can't be brought, so it was killed");
     explain_end(error, *ended);
     throw error;

@@ -44,10 +44,10 @@ class LazyLoad {
     void explain_end(Error& error, const sys::WaitStatus& ended) const;
 
     std::uint64_t total_;
-    std::optional<sys::Child> server_;  ///< of ours, where there is one
-    std::atomic<bool> lost_ = false;    ///< what brings the memory is at its end, and was not done
+    std::optional<sys::Child> server_;      ///< of ours, where there is one
+    std::atomic<bool> lost_ = false;        ///< what brings the memory is at its end, and was not done
+    std::optional<proc::Orphans> orphans_;  ///< made after pages_, which must not be taken for one; pages_ uses it
     criu::LazyPages pages_;
-    proc::Orphans orphans_;  ///< after pages_, which must not be taken for one
     bool finished_ = false;
 };
 

@@ -97,7 +97,7 @@ void compare_hosts(const store::Manifest& manifest, const Host& here, const criu
                                "restore it on a host of that kind"});
         return;
     }
-    if (criu < criu::Version::parse(manifest.criu_version))
+    if (!manifest.criu_version.empty() && criu < criu::Version::parse(manifest.criu_version))
         fit.misfits.push_back({MisfitKind::criu,
                                "it was made by CRIU " + manifest.criu_version + ", here is CRIU " + criu.text(),
                                "install CRIU " + manifest.criu_version + " or newer"});

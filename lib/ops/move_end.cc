@@ -170,7 +170,7 @@ void roll_back(const Context& context, const Target& target, const store::MoveRe
     target.adapter->remove(target.container, move.runtime_details);
     store::remove(context.store.location(target.runtime(), target.container, move.checkpoint));
     for (const Path& made : move.made) sys::remove_tree(made);
-    store::forget_move(context.store, target.runtime(), target.container);
+    store::forget_arrival(context.store, target.runtime(), target.container, move);
 }
 
 RecoverReport recover_move(Context& context, const RecoverRequest& request) {

@@ -7,17 +7,12 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "lib/base/error.h"
 #include "lib/base/version.h"
-#include "lib/criu/criu.h"
-#include "lib/criu/lazy_pages.h"
-#include "lib/criu/options.h"
 #include "lib/move/files.h"
 #include "lib/move/tree.h"
 #include "lib/ops/announce.h"
-#include "lib/ops/fit.h"
+#include "lib/ops/judge_arrival.h"
 #include "lib/ops/move_end.h"
 #include "lib/ops/record_network.h"
 #include "lib/ops/trial.h"
@@ -27,18 +22,10 @@ namespace {
 
 using move::Frame;
 
-/// What the images need beside the memory itself: tables, and logs.
-constexpr std::uint64_t kImageOverhead = 16 << 20;
 /// How much of CRIU's log the source gets.
 constexpr std::size_t kMostOfLog = 1 << 20;
 /// Less is read sooner than what reads it lazily is started.
 constexpr std::uint64_t kLazyFrom = 32 << 20;
-
-/// The nearest folder above `path`, or itself, that is there.
-Path existing(Path path) {
-    while (!std::filesystem::exists(path)) path = path.parent_path();
-    return path;
-}
 
 /// The topmost folder that must be made so that `path` is there; empty where it is.
 Path to_be_made(const Path& path) {
@@ -46,31 +33,6 @@ Path to_be_made(const Path& path) {
     for (Path at = path; !std::filesystem::exists(at); at = at.parent_path()) made = at;
     return made;
 }
-
-/// All that is in the way of a move to this host.
-class Problems {
-  public:
-    explicit Problems(move::Verdict& verdict) : verdict_(verdict) {}
-
-    void add(const std::string& what, const std::string& remedy) {
-        move::Verdict::Problem& problem = *verdict_.add_problems();
-        problem.set_what(what);
-        problem.set_remedy(remedy);
-    }
-    /// What a step throws is a problem like others.
-    template <typename Step>
-    void try_step(Step step) {
-        try {
-            step();
-        } catch (const Error& error) {
-            if (error.kind() == Kind::interrupted) throw;
-            add(error.message(), error.hint());
-        }
-    }
-
-  private:
-    move::Verdict& verdict_;
-};
 
 /// What no restore takes that works: a slow disk reads so much in a second.
 std::chrono::seconds restore_limit(std::uint64_t image_bytes) {
@@ -137,14 +99,12 @@ class Arrival {
 
     /// What a receiver that was killed has left.
     void clear_interrupted() {
-        known_ = store::read_move(context_.store, target_.runtime(), target_.container);
+        const auto read = [&] { return store::read_move(context_.store, target_.runtime(), target_.container); };
+        known_ = read();
         // The source lives: it offers it.
-        const auto is_on_trial = [](store::MoveState state) {
-            return state == store::MoveState::arriving || state == store::MoveState::loaded;
-        };
-        if (!known_ || !is_on_trial(known_->state) || is_another()) return;
+        if (!known_ || !store::is_on_trial(known_->state) || is_another()) return;
         roll_back(context_, target_, *known_);
-        known_.reset();
+        known_ = read();
     }
 
     /// What came stands still until it is known that it ended there: what runs by the name is none of ours to remove.
@@ -163,96 +123,18 @@ class Arrival {
         Frame answer;
         move::Verdict& verdict = *answer.mutable_verdict();
         verdict.set_stasis(kVersion);
-        find_problems(verdict);
+        const bool was_here = known_ && known_->state == store::MoveState::left;
+        judged_ =
+            judge_arrival(context_, {target_, offer_, draft_, partial_->folders(), lock_.fd(), was_here}, verdict);
         channel_.send(answer, context_.interrupts);
         return verdict.problems().empty() && !offer_.only_check();
     }
 
-    void find_problems(move::Verdict& verdict) {
-        Problems problems(verdict);
-        problems.try_step([] { (void)sys::ask({"rsync", "--version"}); });
-        if (!target_.adapter->restores())
-            problems.add("'" + target_.text() + "' is no container", "only containers can be moved");
-        if (target_.adapter->status(target_.container) != runtime::Status::absent)
-            problems.add("there is a container '" + target_.text() + "' already",
-                         "remove that one, or rename this one");
-        find_space(problems);
-        find_files_in_the_way(problems);
-        problems.try_step([&] {
-            const criu::Binary criu = criu::find_binary(context_.interrupts);
-            verdict.set_criu(criu.version.text());
-            problems.try_step([&] { criu::check(criu, partial_->folders().logs(), context_.interrupts); });
-            if (offer_.memory_follows()) find_lazy_obstacle(criu.version, problems);
-            plan_ = plan(criu);
-            const Fit found = fit(target_, draft_, plan_, criu.version);
-            for (const Misfit& misfit : found.misfits) problems.add(misfit.what, misfit.remedy);
-            for (const std::string& warning : found.warnings) verdict.add_warnings(warning);
-        });
-    }
-
-    runtime::RestorePlan plan(const criu::Binary& criu) const {
-        constexpr mode_t kPrivate = 0600;
-        runtime::RestorePlan plan;
-        plan.name = target_.container;
-        plan.lock_fd = lock_.fd();
-        plan.logs = partial_->folders().logs();
-        plan.log_name = "arrival";
-        plan.runtime_files = partial_->folders().runtime();
-        plan.details = draft_.runtime_details;
-        plan.criu = criu.path;
-        const sys::UniqueFd folder = sys::open_path(plan.runtime_files, O_RDONLY | O_DIRECTORY);
-        for (const move::ExtraFile& file : offer_.runtime_files())
-            sys::write_all(sys::open_beneath(folder.get(), file.name(), O_WRONLY | O_CREAT | O_EXCL, kPrivate).get(),
-                           file.text(), file.name());
-        return plan;
-    }
-
-    void find_lazy_obstacle(const criu::Version& criu, Problems& problems) {
-        std::string obstacle = target_.adapter->lazy_obstacle();
-        if (obstacle.empty()) obstacle = criu::lazy_obstacle(partial_->folders().images());
-        layout_ = pages::layout_of(criu);
-        if (obstacle.empty() && !layout_) obstacle = "stasis does not know how CRIU " + criu.text() + " asks for it";
-        if (!obstacle.empty()) problems.add("its memory can't follow: " + obstacle, "move it without --mode post-copy");
-    }
-
-    void find_space(Problems& problems) const {
-        const auto compare = [&](const Path& folder, std::uint64_t needed, const std::string& what) {
-            const std::uint64_t there = sys::free_bytes(folder);
-            if (needed > there)
-                problems.add(fmt::format("{} about {} MiB, and '{}' has {} MiB left", what, needed >> 20,
-                                         folder.string(), there >> 20),
-                             "free some space there");
-        };
-        const std::uint64_t images = offer_.memory_bytes() + offer_.memory_bytes() / 20 + kImageOverhead;
-        compare(partial_->folders().root, images, "the memory needs");
-        if (offer_.shared_storage()) return;
-        const auto compare_place = [&](const Path& path, std::uint64_t bytes) {
-            if (path.is_absolute() && !std::filesystem::exists(path)) compare(existing(path), bytes, "its files need");
-        };
-        compare_place(offer_.rootfs(), offer_.rootfs_bytes());
-        for (const move::Place& volume : offer_.volumes()) compare_place(volume.path(), volume.bytes());
-    }
-
-    /// Where its files belong: its root file system, then its volumes.
+    /// Where its files belong, which may be elsewhere once it was made.
     std::vector<Path> places() const {
-        std::vector<Path> paths{layer_.value_or(Path(offer_.rootfs()))};
-        for (const move::Place& volume : offer_.volumes()) paths.emplace_back(volume.path());
+        std::vector<Path> paths = places_of(offer_);
+        if (layer_) paths.front() = *layer_;
         return paths;
-    }
-
-    /// Files that the container left here when it was moved away are replaced; others are not ours to touch.
-    void find_files_in_the_way(Problems& problems) const {
-        for (const Path& path : places()) {
-            const bool is_there = std::filesystem::exists(std::filesystem::symlink_status(path));
-            if (!path.is_absolute() || path.lexically_normal() != path || path == path.root_path())
-                problems.add("'" + path.string() + "' can't be where its files belong", "");
-            else if (offer_.shared_storage() && !std::filesystem::is_directory(path))
-                problems.add("'" + path.string() + "' is not here, and its files were said to be on both hosts",
-                             "mount the storage here, or move it without --shared-storage");
-            else if (!offer_.shared_storage() && is_there && !(known_ && known_->state == store::MoveState::left))
-                problems.add("'" + path.string() + "', where its files belong, is there already",
-                             "move it out of the way, or remove it");
-        }
     }
 
     void take_over() {
@@ -288,9 +170,10 @@ class Arrival {
         move_.peer = draft_.host_name;
         move_.checkpoint = draft_.checkpoint;
         move_.runtime_details = draft_.runtime_details;
+        if (known_) move_.before.push_back(*known_);
         store::write_move(context_.store, target_.runtime(), target_.container, move_);
         recorded_ = true;
-        (void)target_.adapter->make_again(plan_);
+        (void)target_.adapter->make_again(judged_.plan);
         layer_ = target_.adapter->layer(target_.container);
         for (const Path& path : places())
             if (Path made = to_be_made(path); !made.empty()) move_.made.push_back(std::move(made));
@@ -359,7 +242,8 @@ class Arrival {
         if (offer_.memory_follows()) {
             request.restored = [&limit](int, bool) { limit.reset(); };
             const auto let_go = [this](int pid) { go_on(pid); };
-            return take_from_source(restore_on_trial(context_, channel_, layout_.value(), std::move(request), let_go));
+            return take_from_source(
+                restore_on_trial(context_, channel_, judged_.layout.value(), std::move(request), let_go));
         }
         request.restored = [this, &limit](int pid, bool lazy) {
             limit.reset();
@@ -453,11 +337,9 @@ class Arrival {
     }
 
     void remove_all() {
-        if (partial_ && !partial_->sealed()) sys::remove_tree(partial_->abandon().parent_path());
+        if (partial_) partial_->discard();
         if (!recorded_) return;
         roll_back(context_, target_, move_);
-        // The files that it left when it was moved away are still such.
-        if (known_) store::write_move(context_.store, target_.runtime(), target_.container, *known_);
         recorded_ = false;
     }
 
@@ -471,13 +353,12 @@ class Arrival {
     store::ContainerLock lock_;
     std::optional<store::MoveRecord> known_;
     std::optional<store::Partial> partial_;
-    runtime::RestorePlan plan_;
+    Judgement judged_;
     std::optional<Path> layer_;  ///< for the files of its root, where its runtime mounts that
     FileRecords received_;       ///< by their names on the wire, or where they belong
     std::size_t rounds_ = 0;     ///< of memory that came ahead
     store::MoveRecord move_;
     bool recorded_ = false;
-    std::optional<pages::Layout> layout_;  ///< where memory follows
 };
 
 /// The lock, once a receiver whose link was lost has ended; nothing where the target has arrived, and who holds the

@@ -1,9 +1,11 @@
 #include "lib/ops/restore.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "lib/base/error.h"
 #include "lib/base/time.h"
@@ -281,7 +283,7 @@ class Restore {
         sys::Interrupts uninterrupted = sys::Interrupts::none();
         target_.adapter->put_away(target_.container);
         context_.progress.step("putting the files back");
-        restore_files(uninterrupted);
+        restore_files(lock_fd, uninterrupted);
         const std::unique_ptr<LazyLoad> load = request_.lazy ? prepare_lazy_load(lock_fd) : nullptr;
         context_.progress.step("restoring the processes");
         const int pid = restore_processes(load.get());
@@ -313,25 +315,28 @@ class Restore {
         }
     }
 
-    void restore_files(sys::Interrupts& interrupts) const {
+    void restore_files(int lock_fd, sys::Interrupts& interrupts) const {
         const store::Folders folders{choice_.location.path()};
         const store::Rootfs& kept = choice_.manifest.rootfs;
         const Path source = target_.adapter->layer(target_.container).value_or(kept.source);
         fs::restore_rootfs({fs::backend_from(kept.backend), kept.path, source, kept.mount_options}, folders.rootfs(),
-                           interrupts);
+                           lock_fd, interrupts);
         for (const store::Volume& volume : choice_.manifest.volumes)
             fs::restore_rootfs({fs::Backend::copy, volume.source, volume.source, ""}, folders.volumes() / volume.folder,
-                               interrupts);
+                               lock_fd, interrupts);
     }
 
     /// What was just killed may still be waiting to be reaped.
     void wait_for_pids() const {
         constexpr int kPidTimeoutMs = 10'000;
-        for (const store::Task& task : choice_.manifest.tasks)
-            if (!proc::wait_until_pid_is_free(task.pid, kPidTimeoutMs))
-                throw Error(Kind::busy, "pid " + std::to_string(task.pid) + ", which '" + task.command +
-                                            "' must get back, is taken by another process")
-                    .hint("end that process, then restore again");
+        std::set<pid_t> pids;
+        for (const store::Task& task : choice_.manifest.tasks) pids.insert(task.pid);
+        if (const std::optional<pid_t> taken = proc::wait_until_free(pids, kPidTimeoutMs))
+            throw Error(Kind::busy,
+                        fmt::format("pid {}, which the target must get back, is taken by another process, as "
+                                    "its own pid, process group or session",
+                                    *taken))
+                .hint("end that process, then restore again");
     }
 
     int restore_tree() {

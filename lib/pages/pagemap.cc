@@ -80,6 +80,7 @@ void write_pagemap(const sys::Path& file, const Pagemap& pagemap, bool wide_coun
 }
 
 Pagemap read_pagemap(const sys::Path& file) {
+    constexpr std::uint64_t kMostPages = 1ULL << 40;  // so that no sum of an address and a length overflows
     const std::string text = sys::read_file(file);
     Reader reader(file, text);
     if (reader.number() != kCommonMagic || reader.number() != kPagemapMagic) reader.damaged();
@@ -87,8 +88,9 @@ Pagemap read_pagemap(const sys::Path& file) {
     pagemap.pages_id = reader.message<criu::images::PagemapHead>().pages_id();
     while (!reader.at_end()) {
         const auto read = reader.message<criu::images::PagemapEntry>();
-        pagemap.entries.push_back(
-            {read.vaddr(), read.has_nr_pages() ? read.nr_pages() : read.compat_nr_pages(), read.flags()});
+        const std::uint64_t pages = read.has_nr_pages() ? read.nr_pages() : read.compat_nr_pages();
+        if (read.vaddr() % kPageSize != 0 || read.vaddr() > INT64_MAX || pages > kMostPages) reader.damaged();
+        pagemap.entries.push_back({read.vaddr(), pages, read.flags()});
     }
     return pagemap;
 }

@@ -141,6 +141,16 @@ void PagesFile::write_frames(std::span<const std::byte> bytes) {
 }
 
 void PagesFile::write(std::string_view text) {
+    // A file system may take the flag, and refuse such writes all the same: where its blocks are larger than a page.
+    while (cache_ == PageCache::bypassed && !text.empty()) {
+        const ssize_t written = ::write(fd_.get(), text.data(), text.size());
+        if (written >= 0) {
+            text.remove_prefix(static_cast<std::size_t>(written));
+        } else if (errno != EINTR) {
+            cache_ = PageCache::used;
+            (void)::fcntl(fd_.get(), F_SETFL, O_APPEND);
+        }
+    }
     sys::write_all(fd_.get(), text, path_.native());
     if (cache_ == PageCache::used) writeback_.wrote(fd_.get(), text.size());
 }

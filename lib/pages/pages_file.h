@@ -35,8 +35,8 @@ class PagesFile {
     /// Creates nothing yet; `path` is without the codec's suffix.
     PagesFile(sys::Path path, Compression compression, PageCache cache);
 
-    /// Adds pages at the end, with their hashes where these are known; open() before. Past the page cache, `memory`
-    /// begins at a page of ours and consists of whole ones (open(2), O_DIRECT).
+    /// Adds pages at the end, with their hashes where these are known; open() before. Past the page cache goes only
+    /// `memory` that begins at a page of ours and consists of whole ones (open(2), O_DIRECT).
     void append(std::span<const std::byte> memory, std::span<const Hash> known = {});
     /// Opens it, and closes it again: there may be more of them than descriptors.
     void open();

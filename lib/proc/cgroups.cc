@@ -22,6 +22,8 @@ void give_top(const sys::Path& top) {
 
 }  // namespace
 
+sys::Path top_of(const sys::Path& group) { return group.filename() == "init.scope" ? group.parent_path() : group; }
+
 sys::Path unified_cgroup_of(pid_t init) {
     sys::Path root;
     for (const Mount& mount : mounts(::getpid()))
@@ -29,8 +31,7 @@ sys::Path unified_cgroup_of(pid_t init) {
     if (root.empty()) return {};
     for (const CgroupMembership& group : cgroups(init)) {
         if (!group.controllers.empty()) continue;
-        sys::Path path = group.path;
-        if (path.filename() == "init.scope") path = path.parent_path();
+        const sys::Path path = top_of(group.path);
         return path == "/" ? sys::Path{} : root / path.relative_path();
     }
     return {};

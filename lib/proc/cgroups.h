@@ -8,8 +8,12 @@
 
 namespace stasis::proc {
 
-/// Where this process sees the tree of cgroups v2 that a container's first process begins: its own cgroup, or the one
-/// above systemd's init.scope. Empty where there is no cgroup v2, or where it is the root of all.
+/// The top of the cgroups that a container's first process, which is in `group`, begins: that cgroup, or the one above
+/// systemd's init.scope.
+sys::Path top_of(const sys::Path& group);
+
+/// Where this process sees the tree of cgroups v2 that a container's first process begins. Empty where there is no
+/// cgroup v2, or where it is the root of all.
 sys::Path unified_cgroup_of(pid_t init);
 
 /// A cgroup, and all below it; those that go meanwhile may be missing.

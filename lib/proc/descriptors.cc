@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/error.h"
+#include "lib/proc/steady.h"
 #include "lib/sys/file.h"
 
 namespace stasis::proc {
@@ -38,6 +39,13 @@ void look_behind(int folder, const char* name, Descriptor& descriptor) {
     descriptor.writable = ::fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0 && (link.st_mode & S_IWUSR) != 0;
 }
 
+std::optional<std::string> link_text(int folder, const char* name) {
+    std::array<char, PATH_MAX> text;
+    const ssize_t length = ::readlinkat(folder, name, text.data(), text.size());
+    if (length < 0) return std::nullopt;
+    return std::string(text.data(), static_cast<std::size_t>(length));
+}
+
 }  // namespace
 
 std::vector<Descriptor> descriptors(pid_t pid) {
@@ -46,16 +54,18 @@ std::vector<Descriptor> descriptors(pid_t pid) {
     const std::unique_ptr<DIR, decltype(close)> stream(::opendir(fmt::format("/proc/{}/fd", pid).c_str()), close);
     if (!stream) return result;
     const int folder = ::dirfd(stream.get());
-    std::array<char, PATH_MAX> text;
     while (const dirent* entry = ::readdir(stream.get())) {
         if (entry->d_name[0] == '.') continue;
-        const ssize_t length = ::readlinkat(folder, entry->d_name, text.data(), text.size());
-        if (length < 0) continue;  // closed meanwhile
         Descriptor descriptor;
-        descriptor.number = std::atoi(entry->d_name);
-        descriptor.target.assign(text.data(), static_cast<std::size_t>(length));
-        if (descriptor.is_path()) look_behind(folder, entry->d_name, descriptor);
-        result.push_back(std::move(descriptor));
+        const auto look = [&](const std::string& target) {
+            descriptor = {};
+            descriptor.number = std::atoi(entry->d_name);
+            descriptor.target = target;
+            if (descriptor.is_path()) look_behind(folder, entry->d_name, descriptor);
+            return descriptor.is_path();
+        };
+        if (look_steadily([&] { return link_text(folder, entry->d_name); }, look))
+            result.push_back(std::move(descriptor));
     }
     return result;
 }

@@ -15,6 +15,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/time.h"
+#include "lib/proc/steady.h"
 
 namespace stasis::proc {
 namespace {
@@ -49,12 +50,23 @@ std::vector<std::string> lines_of(const std::optional<std::string>& text) {
     return lines;
 }
 
-/// A process may end while we read it: what is gone, or a zombie, counts as empty.
+/// One of `pids` that a task, or a zombie, holds: as its own, or as its process group or session.
+std::optional<pid_t> first_taken(const std::set<pid_t>& pids) {
+    for (const pid_t pid : pids)
+        if (read_stat(pid)) return pid;
+    for (const Stat& process : all_processes())
+        for (const pid_t held : {process.process_group, process.session})
+            if (pids.contains(held)) return held;
+    return std::nullopt;
+}
+
+/// A process may end while we read it: what is gone, ends just now (its mountinfo is EINVAL by then), or is a zombie
+/// counts as empty.
 std::vector<std::string> lines_of_process_file(pid_t pid, const std::string& name) {
     try {
         return lines_of(sys::read_file_if_exists(proc_path(pid, name)));
     } catch (const Error&) {
-        if (const std::optional<Stat> stat = read_stat(pid); stat && stat->state != 'Z') throw;
+        if (const std::optional<Stat> stat = read_stat(pid); stat && stat->state != 'Z' && !stat->exiting) throw;
         return {};
     }
 }
@@ -76,9 +88,13 @@ std::optional<Stat> stat_from(pid_t pid, const Path& file) {
     stat.command = text->substr(open + 1, close - open - 1);
     std::istringstream fields(text->substr(close + 2));
     std::string skipped;
-    fields >> stat.state >> stat.parent >> stat.process_group >> stat.session >> stat.terminal;
-    constexpr int kFieldsBetweenTerminalAndStart = 14;  // fields 8 to 21 of proc(5)
-    for (int i = 0; i < kFieldsBetweenTerminalAndStart; ++i) fields >> skipped;
+    unsigned long flags = 0;
+    constexpr unsigned long kExiting = 4;  // PF_EXITING
+    // Fields 3 to 9 of proc(5), of which the terminal's process group is left out, and the start, 22.
+    fields >> stat.state >> stat.parent >> stat.process_group >> stat.session >> stat.terminal >> skipped >> flags;
+    stat.exiting = (flags & kExiting) != 0;
+    constexpr int kFieldsBetweenFlagsAndStart = 12;
+    for (int i = 0; i < kFieldsBetweenFlagsAndStart; ++i) fields >> skipped;
     fields >> stat.id.start_time;
     return fields ? std::optional(stat) : std::nullopt;
 }
@@ -113,6 +129,7 @@ Status read_status(pid_t pid) {
         if (key == "TracerPid:") status.tracer = static_cast<pid_t>(value);
         if (key == "Uid:") fields >> status.uid;  // the real one comes first
         if (key == "Threads:") status.threads = static_cast<int>(value);
+        if (key == "voluntary_ctxt_switches:") status.waits = value;
         if (key == "RssAnon:" || key == "VmSwap:" || key == "HugetlbPages:") status.own_bytes += value * 1024;
         if (key == "RssShmem:") status.shared_bytes = value * 1024;
     }
@@ -143,17 +160,8 @@ bool is_ending(const Identity& id) {
     for (const std::string& line : lines_of_process_file(id.pid, "status"))
         if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"))
             if ((std::stoull(line.substr(line.find(':') + 1), nullptr, 16) & kKillPending) != 0) return is_alive(id);
-    // Of the flags in /proc/PID/stat (field 9, the 7th after the command), PF_EXITING.
-    constexpr unsigned long kExiting = 4;
-    constexpr int kFieldsBeforeFlags = 6;
-    for (const std::string& line : lines_of_process_file(id.pid, "stat")) {
-        std::istringstream fields(line.substr(line.rfind(')') + 1));
-        std::string skipped;
-        for (int i = 0; i < kFieldsBeforeFlags; ++i) fields >> skipped;
-        unsigned long flags = 0;
-        if (fields >> flags && (flags & kExiting) != 0) return is_alive(id);
-    }
-    return false;
+    const std::optional<Stat> stat = read_stat(id.pid);
+    return stat && stat->exiting && is_alive(id);
 }
 
 bool wait_until_ended(const Identity& id, int timeout_ms) {
@@ -172,15 +180,13 @@ bool kill_and_wait(const Identity& id) {
     return wait_until_ended(id, kDeathTimeoutMs);
 }
 
-bool wait_until_pid_is_free(pid_t pid, int timeout_ms) {
+std::optional<pid_t> wait_until_free(const std::set<pid_t>& pids, int timeout_ms) {
     // Only the parent sees a zombie vanish; others can but look again.
     constexpr auto kBetweenLooks = std::chrono::milliseconds(2);
     const auto end = Clock::now() + std::chrono::milliseconds(timeout_ms);
-    while (read_stat(pid)) {
-        if (Clock::now() >= end) return false;
-        std::this_thread::sleep_for(kBetweenLooks);
-    }
-    return true;
+    std::optional<pid_t> taken = first_taken(pids);
+    for (; taken && Clock::now() < end; taken = first_taken(pids)) std::this_thread::sleep_for(kBetweenLooks);
+    return taken;
 }
 
 std::vector<Stat> all_processes() {
@@ -235,21 +241,23 @@ bool is_ancestor(pid_t ancestor, pid_t pid) {
 std::vector<OpenFile> open_files(pid_t pid) {
     std::vector<OpenFile> result;
     for (const std::string& name : sys::list_directory(proc_path(pid, "fd"))) {
-        const std::optional<std::string> target = sys::read_link(proc_path(pid, "fd/" + name));
-        if (!target) continue;
         OpenFile file;
-        file.number = parse_number(name).value_or(-1);
-        file.target = *target;
-        for (const std::string& line : lines_of_process_file(pid, "fdinfo/" + name)) {
-            std::istringstream fields(line);
-            std::string key;
-            fields >> key;
-            if (key == "pos:") fields >> file.offset;
-            if (key == "flags:") fields >> std::oct >> file.flags >> std::dec;
-            if (key == "mnt_id:") fields >> file.mount_id;
-            if (key == "ino:") fields >> file.inode;
-        }
-        result.push_back(file);
+        const auto look = [&](const std::string& target) {
+            file = {};
+            file.number = parse_number(name).value_or(-1);
+            file.target = target;
+            for (const std::string& line : lines_of_process_file(pid, "fdinfo/" + name)) {
+                std::istringstream fields(line);
+                std::string key;
+                fields >> key;
+                if (key == "pos:") fields >> file.offset;
+                if (key == "flags:") fields >> std::oct >> file.flags >> std::dec;
+                if (key == "mnt_id:") fields >> file.mount_id;
+                if (key == "ino:") fields >> file.inode;
+            }
+            return true;
+        };
+        if (look_steadily([&] { return sys::read_link(proc_path(pid, "fd/" + name)); }, look)) result.push_back(file);
     }
     return result;
 }

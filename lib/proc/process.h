@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Stat {
     pid_t process_group = 0;
     pid_t session = 0;
     int terminal = 0;
+    bool exiting = false;  ///< it ends just now, and may have given up its namespaces already (PF_EXITING)
 };
 
 /// What /proc/PID/status says, as far as we need it.
@@ -43,6 +45,7 @@ struct Status {
     pid_t tracer = 0;  ///< 0 where nobody traces it
     uid_t uid = 0;     ///< effective, as the host sees it
     int threads = 1;
+    std::uint64_t waits = 0;         ///< how often it, a thread, has gone to sleep (voluntary context switches)
     std::uint64_t own_bytes = 0;     ///< anonymous memory and huge pages, in use or swapped out
     std::uint64_t shared_bytes = 0;  ///< shared memory in use, which others may have as well (RssShmem)
 };
@@ -115,9 +118,10 @@ bool wait_until_ended(const Identity& id, int timeout_ms);
 /// ended. False when it does not end.
 bool kill_and_wait(const Identity& id);
 
-/// Blocks until the pid is free again, at most `timeout_ms`. A killed process stays a zombie until
-/// its parent reaps it, and CRIU can't restore to a pid that a zombie holds. False on expiry.
-bool wait_until_pid_is_free(pid_t pid, int timeout_ms);
+/// Blocks until all of these pids are free again, at most `timeout_ms`; one that is not by then, nothing where all are.
+/// A killed process stays a zombie until its parent reaps it, and holds its pid, its process group's and its session's:
+/// fork() to any of them fails until then (EEXIST; clone3(2), set_tid).
+std::optional<pid_t> wait_until_free(const std::set<pid_t>& pids, int timeout_ms);
 
 /// Every process that exists, from one pass over /proc.
 std::vector<Stat> all_processes();

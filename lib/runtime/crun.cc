@@ -1,35 +1,10 @@
 #include "lib/runtime/crun.h"
 
-#include <sys/mount.h>
-#include <unistd.h>
-
-#include <algorithm>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "lib/base/error.h"
-#include "lib/proc/network.h"
+#include "lib/runtime/crun_restore.h"
 #include "lib/runtime/private_mount.h"
-#include "lib/sys/child.h"
 
 namespace stasis::runtime {
 namespace {
-
-/// Where the host has what is mounted there, for what we hand back in crun's place: device nodes, of which it hands
-/// back only those that mask files, and control groups, for which it takes those that it runs in itself, the host's
-/// root more often than not (1.21, restore_cgroup_v1_mount()). Empty for all else.
-std::string on_host(const proc::Mount& mount, const std::vector<proc::Mount>& host) {
-    if (mount.type != "cgroup" && mount.type != "devtmpfs") return "";
-    const auto whole = std::find_if(host.begin(), host.end(), [&](const proc::Mount& other) {
-        return other.device == mount.device && other.root == "/";
-    });
-    if (whole == host.end()) return "";
-    return whole->mount_point + (mount.root == "/" ? "" : mount.root);
-}
-
-/// A key that is none of crun's.
-std::string own_key(const proc::Mount& mount) { return "host" + mount.mount_point; }
 
 /// crun refuses to work where a controller is in the second hierarchy of a hybrid host (1.21, libcrun_cgroup_enter());
 /// it looks for them in this file.
@@ -42,12 +17,7 @@ bool has_mixed_controllers() {
 
 }  // namespace
 
-std::string CrunAdapter::restore_obstacle() const {
-    // Without it crun has no `restore` (Debian 12's crun 1.8.1).
-    const bool has_criu =
-        sys::find_program("crun") && sys::ask({"crun", "--version"}).find("+CRIU") != std::string::npos;
-    return has_criu ? "" : "there is no crun that is built with CRIU here";
-}
+std::string CrunAdapter::restore_obstacle() const { return crun_obstacle("crun"); }
 
 bool CrunAdapter::is_podmans(const std::string& container) const {
     const std::string text = sys::read_file_if_exists(folder_of(container) / "config.json").value_or("");
@@ -55,37 +25,14 @@ bool CrunAdapter::is_podmans(const std::string& container) const {
     return config.is_object() && config.value("/annotations/io.container.manager"_json_pointer, "") == "libpod";
 }
 
-std::string CrunAdapter::mount_key(const proc::Mount& mount) const {
-    return on_host(mount, proc::mounts(::getpid())).empty() ? mount.mount_point : own_key(mount);
-}
+std::string CrunAdapter::mount_key(const proc::Mount& mount) const { return crun_mount_key(mount); }
 
 void CrunAdapter::complete(Description& description) const {
-    const Json state = Json::parse(sys::read_file(folder_of(description.name) / "status"));
-    if (state.value("systemd-cgroup", false))
-        throw Error(Kind::failed, "the container '" + description.name +
-                                      "' has its control group from systemd, where stasis can't restore crun's")
-            .hint("run it without --systemd-cgroup");
-    // crun has CRIU restore a network namespace whole; a veth's other end on the host would be missing.
-    const std::set<std::string> devices = proc::network_devices(description.init.pid);
-    if (description.details.at("own_network").get<bool>() && !devices.empty())
-        throw Error(Kind::failed, fmt::format("crun can't restore the network devices that were put into the container "
-                                              "'{}': {}",
-                                              description.name, fmt::join(devices, ", ")))
-            .hint("make a network namespace for it, and name its path in config.json");
-    description.details["cgroup_path"] = state.value("cgroup-path", "");
-    Json handed_back = Json::object();
-    const std::vector<proc::Mount> host = proc::mounts(::getpid());
-    for (const proc::Mount& mount : proc::mounts(description.init.pid))
-        if (const std::string path = on_host(mount, host); !path.empty()) handed_back[own_key(mount)] = path;
-    description.details["host_mounts"] = handed_back;
+    complete_for_crun(description, folder_of(description.name));
 }
 
 std::string CrunAdapter::criu_configuration(const RestorePlan& plan) const {
-    std::string lines;
-    for (const auto& [key, path] : plan.details.at("host_mounts").items())
-        lines += fmt::format("external mnt[{}]:{}\n", key, path.get<std::string>());
-    if (plan.lazy) lines += "lazy-pages\n";
-    return lines;
+    return crun_configuration(plan.details) + (plan.lazy ? "lazy-pages\n" : "");
 }
 
 std::vector<std::string> CrunAdapter::restore_command(const Restore& restore) const {
@@ -95,18 +42,6 @@ std::vector<std::string> CrunAdapter::restore_command(const Restore& restore) co
     return has_mixed_controllers() ? with_mount("/dev/null", kUnifiedControllers, words) : words;
 }
 
-void CrunAdapter::clear_remains(const Json& details) const {
-    // Where it mounts the root file system for CRIU; the next restore does not begin while this is there.
-    const Path root = Path(details.at("bundle").get<std::string>()) / "criu-root";
-    (void)::umount2(root.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-    (void)::rmdir(root.c_str());
-    // Control groups, with that of the process that made them; others than empty ones stay.
-    for (const proc::Mount& mount : proc::mounts(::getpid())) {
-        if (!mount.type.starts_with("cgroup") || mount.root != "/") continue;
-        const std::string group = mount.mount_point + details.at("cgroup_path").get<std::string>();
-        (void)::rmdir((group + "/.proxy-crun").c_str());
-        (void)::rmdir(group.c_str());
-    }
-}
+void CrunAdapter::clear_remains(const Json& details) const { clear_crun_remains(details); }
 
 }  // namespace stasis::runtime

@@ -48,14 +48,12 @@ Path folder_of_rootfs(const std::string& setting) {
 /// Where its cgroups begin; LXC gives a container another name than before where that one is taken.
 std::string cgroup_of(pid_t init) {
     for (const proc::CgroupMembership& group : proc::cgroups(init))
-        if (group.path != "/") return group.path;
+        if (group.path != "/") return proc::top_of(group.path);
     return "";
 }
 
 /// What CRIU says before its log begins, and LXC of itself.
-std::vector<std::string> words_of(const sys::UniqueFd& said) {
-    return {sys::read_file("/proc/self/fd/" + std::to_string(said.get()))};
-}
+std::vector<std::string> words_of(const sys::UniqueFd& said) { return {sys::read_all(said.get(), "what LXC said")}; }
 
 /// LXC knows the container no more. Its files stay, also those in its folder.
 void forget(const Path& folder) {

@@ -17,28 +17,16 @@
 namespace stasis::runtime {
 namespace {
 
+/// The annotation, or label, with Description::order.
+constexpr const char* kOrderName = "org.stasis.order";
+
 /// runc's own names for namespaces that it did not create (libcontainer's criu code).
 constexpr const char* kOutsideNetwork = "extRootNetNS";
 constexpr const char* kOutsidePids = "extRootPidNS";
 
-/// The path of a namespace of this type that the container was given, or "".
-std::string namespace_path(const Json& config, const std::string& type) {
-    for (const Json& entry : config.value("/linux/namespaces"_json_pointer, Json::array()))
-        if (entry.value("type", "") == type) return entry.value("path", "");
-    return "";
-}
-
 bool has_own_namespace(const Json& config, const std::string& type) {
     const Json list = config.value("/linux/namespaces"_json_pointer, Json::array());
     return std::any_of(list.begin(), list.end(), [&](const Json& entry) { return entry.value("type", "") == type; });
-}
-
-Path lasting_network(const Json& config) {
-    return has_own_namespace(config, "network") ? namespace_path(config, "network") : "/proc/self/ns/net";
-}
-
-std::string annotation(const Json& config, const std::string& key) {
-    return config.value(Json::json_pointer("/annotations/" + key), "");
 }
 
 std::vector<BindMount> bind_mounts(const Json& config, const Path& bundle) {
@@ -75,7 +63,34 @@ OptionList namespace_options(const proc::Identity& init, const Json& config) {
     return options;
 }
 
+/// In these hierarchies systemd, as a container's init, has gone to a cgroup below the container's. CRIU (4.2.1, criu/
+/// cgroup.c) takes each task's own cgroup for the top of all otherwise, and all tops become one at the restore.
+OptionList cgroup_options(const proc::Identity& init) {
+    OptionList options;
+    for (const proc::CgroupMembership& group : proc::cgroups(init.pid))
+        if (const Path top = proc::top_of(group.path); top != group.path)
+            options.push_back({"cgroup-root", group.controllers + ":" + top.native(),
+                               "its systemd has made control groups of its own below this one"});
+    return options;
+}
+
 }  // namespace
+
+std::string namespace_path(const Json& config, const std::string& type) {
+    for (const Json& entry : config.value("/linux/namespaces"_json_pointer, Json::array()))
+        if (entry.value("type", "") == type) return entry.value("path", "");
+    return "";
+}
+
+Path lasting_network(const Json& config) {
+    return has_own_namespace(config, "network") ? namespace_path(config, "network") : "/proc/self/ns/net";
+}
+
+std::string order_of(const Json& config, const Json& labels) {
+    for (const Json& names : {labels, config.value("annotations", Json())})
+        if (names.is_object() && names.contains(kOrderName)) return names.at(kOrderName);
+    return "";
+}
 
 std::string runc_mount_key(const proc::Mount& mount) { return mount.root == "/null" ? "/dev/null" : mount.mount_point; }
 
@@ -102,13 +117,14 @@ Description describe_oci(const OciContainer& container, const Json& config, cons
     description.rootfs = container.rootfs;
     description.volumes = bind_mounts(config, container.bundle);
     description.freezer = freezer_of(container.init);
-    description.order = annotation(config, kOrderName);
+    description.order = order_of(config, Json());
 
     description.options = {
         {"root", description.rootfs, "the container's root file system"},
         {"cgroup-mode", "soft", "its runtime makes the container's cgroups again; the host's stay as they are"}};
     for (const OptionList& more :
-         {mount_options(container.init, config, key), namespace_options(container.init, config), stdio.options})
+         {mount_options(container.init, config, key), namespace_options(container.init, config),
+          cgroup_options(container.init), stdio.options})
         description.options.insert(description.options.end(), more.begin(), more.end());
     if (description.paused)
         description.options.push_back({"freeze-cgroup", description.freezer, "the container is paused and stays so"});

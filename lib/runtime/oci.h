@@ -16,11 +16,18 @@ struct OciContainer {
     bool paused = false;
 };
 
-/// The annotation, or label, with Description::order.
-constexpr const char* kOrderName = "org.stasis.order";
+/// Description::order, from a label, which is what podman's users give a container (null where there are none), or from
+/// an annotation of its configuration, which reaches the runtime below an engine, too.
+std::string order_of(const Json& config, const Json& labels);
 
 /// A bundle's config.json. Throws Kind::failed where it can't be read as one.
 Json read_oci_config(const Path& bundle);
+
+/// The path of a namespace of this type that the container was given by its configuration, or "".
+std::string namespace_path(const Json& config, const std::string& type);
+
+/// As Description::lasting_network.
+Path lasting_network(const Json& config);
 
 /// Under which key a runtime's restore hands a mount from outside back.
 using MountKey = std::function<std::string(const proc::Mount&)>;

@@ -10,6 +10,7 @@
 
 #include "lib/base/error.h"
 #include "lib/proc/orphans.h"
+#include "lib/runtime/crun_restore.h"
 #include "lib/runtime/oci.h"
 #include "lib/runtime/podman_archive.h"
 #include "lib/runtime/podman_config.h"
@@ -25,6 +26,9 @@ namespace stasis::runtime {
 namespace {
 
 constexpr int kDeathTimeoutMs = 10'000;
+
+/// podman leaves it to crun where the state of containers is kept.
+const Path kCrunFolder = "/run/crun";
 
 /// As another user podman has other containers, which CRIU can't handle.
 bool is_usable() { return ::geteuid() == 0 && sys::find_program("podman").has_value(); }
@@ -77,10 +81,16 @@ bool has_restart_policy(const Json& known) {
     return !policy.empty() && policy != "no";
 }
 
-/// A label is what podman's users give a container; an annotation reaches runc's configuration, too.
-std::string order_of(const Json& known, const std::string& annotated) {
-    const Json labels = known.at("Config").value("Labels", Json());  // null where there are none
-    return labels.is_object() ? labels.value(kOrderName, annotated) : annotated;
+bool is_crun(const std::string& runtime) { return Path(runtime).filename() == "crun"; }
+
+/// Early manifests don't say it.
+std::string runtime_of(const Json& details) { return details.value("runtime", "runc"); }
+
+/// By which program podman runs what it says is run in `runtime`: a path, or a name to which its configuration has one.
+std::string program_of(const std::string& runtime) {
+    if (runtime.starts_with("/")) return runtime;
+    const Json usual = podman_info().at("host").at("ociRuntime");
+    return usual.at("name") == runtime ? usual.at("path").get<std::string>() : runtime;
 }
 
 /// What podman's restore can't bring back.
@@ -88,8 +98,12 @@ void refuse_unsupported(const std::string& container, const Json& known) {
     const auto refuse = [&](const std::string& why, const std::string& remedy) {
         throw Error(Kind::failed, "the container '" + container + "' " + why).hint(remedy);
     };
-    if (const std::string runtime = known.value("OCIRuntime", ""); Path(runtime).filename() != "runc")
-        refuse("runs in " + runtime + ", and stasis restores podman's containers by runc alone",
+    const std::string runtime = known.value("OCIRuntime", "");
+    if (!is_crun(runtime) && Path(runtime).filename() != "runc")
+        refuse("runs in " + runtime + ", and stasis restores podman's containers by runc and crun alone",
+               "make it again with `podman --runtime runc`");
+    if (is_crun(runtime) && !crun_obstacle(program_of(runtime)).empty())
+        refuse("runs in " + program_of(runtime) + ", which is built without CRIU: nothing could restore it",
                "make it again with `podman --runtime runc`");
     if (const std::string pod = known.value("Pod", ""); !pod.empty())
         refuse("belongs to the pod " + pod.substr(0, 12) + ": it shares namespaces with others",
@@ -161,6 +175,12 @@ Json restored_config(const RestorePlan& plan, const Path& bundle) {
     return here.at("root") == dumped.at("root") ? dumped : here;
 }
 
+/// What a restore that was killed has left.
+void clear_remains(const Json& details) {
+    end_remains(details.at("freezer").get<std::string>());
+    if (is_crun(runtime_of(details))) clear_crun_remains(details);
+}
+
 /// conmon has podman do the same when a container ends; whoever comes second finds it done.
 sys::RunResult clean_up(const std::string& container) { return sys::run(podman({"container", "cleanup", container})); }
 
@@ -221,11 +241,14 @@ Description PodmanAdapter::describe(const std::string& container) const {
     const Path bundle = static_folder(known);
     const Json config = read_oci_config(bundle);
     const Path rootfs = config.at("root").at("path").get<std::string>();
-    Description description =
-        describe_oci({bundle, rootfs, init->id, status == Status::paused}, config, runc_mount_key);
+    const bool by_crun = is_crun(known.at("OCIRuntime"));
+    Description description = describe_oci({bundle, rootfs, init->id, status == Status::paused}, config,
+                                           by_crun ? crun_mount_key : runc_mount_key);
     description.runtime = name();
     description.name = known.at("Name");
-    description.order = order_of(known, description.order);
+    if (by_crun) complete_for_crun(description, kCrunFolder / known.at("Id").get<std::string>());
+    description.details["runtime"] = known.at("OCIRuntime");
+    description.order = order_of(config, known.at("Config").value("Labels", Json()));
     description.rootfs_by_runtime = true;
     description.volumes = volumes_of(known);
     description.own_folders = own_folders(known, config);
@@ -237,7 +260,7 @@ Description PodmanAdapter::describe(const std::string& container) const {
     // podman makes the network anew, and takes it away with the container.
     if (const std::string path = description.details.at("network_path"); !path.empty()) {
         description.lasting_network.clear();
-        description.runtime_files.push_back({"network.status", network_status(known, path)});
+        description.runtime_files.push_back({kPodmanNetwork, network_status(known, path)});
     }
     return description;
 }
@@ -251,6 +274,8 @@ std::vector<Evidence> PodmanAdapter::evidence(const std::string& container) cons
 std::vector<std::string> PodmanAdapter::obstacles(const RestorePlan& plan) const {
     if (!is_usable()) return {"there is no podman on this host"};
     if (std::string obstacle = conmon_obstacle(plan.logs); !obstacle.empty()) return {std::move(obstacle)};
+    if (const std::string runtime = runtime_of(plan.details); is_crun(runtime))
+        if (std::string obstacle = crun_obstacle(program_of(runtime)); !obstacle.empty()) return {std::move(obstacle)};
     const std::optional<Json> known = inspect(plan.name);
     if (!known) return obstacles_to_making(plan);
     const std::string id = plan.details.at("id");
@@ -276,14 +301,16 @@ void PodmanAdapter::write_archive(const ArchiveParts& parts, sys::Archive& archi
 
 proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& interrupts) const {
     const Path bundle = static_folder(require(plan.name));
-    end_remains(plan.details.at("freezer").get<std::string>());
+    clear_remains(plan.details);
 
     Guests guests;
     std::filesystem::create_directory_symlink(plan.images, guests.add(bundle / "checkpoint"));
-    if (const auto network = sys::read_file_if_exists(plan.runtime_files / "network.status"))
-        sys::write_new_file(guests.add(bundle / "network.status"), *network, 0600);
+    // Left by `podman container checkpoint --export --leave-running`; podman would put those older files over ours.
+    for (const char* older : {kPodmanAdded, kPodmanRemoved}) (void)guests.add(bundle / older);
+    if (const auto network = sys::read_file_if_exists(plan.runtime_files / kPodmanNetwork))
+        sys::write_new_file(guests.add(bundle / kPodmanNetwork), *network, 0600);
     if (std::filesystem::is_directory(bundle / "shm"))
-        pack_shared_memory(bundle / "shm", guests.add(bundle / "devshm-checkpoint.tar"));
+        pack_shared_memory(bundle / "shm", guests.add(bundle / kPodmanSharedMemory));
     const Json config = restored_config(plan, bundle);
     const bool own_network = plan.details.at("own_network").get<bool>();
     sys::write_file_atomically(bundle / "config.json",
@@ -292,6 +319,7 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
     const Path configuration = plan.logs / (plan.log_name + ".conf");
     sys::write_file_atomically(configuration,
                                plan.criu_configuration + inherit_configuration(plan.details.at("stdio")) +
+                                   (is_crun(runtime_of(plan.details)) ? crun_configuration(plan.details) : "") +
                                    (plan.hold ? "leave-stopped\n" : ""),
                                0600);
     // --keep: what is ours stays ours to remove.
@@ -311,11 +339,11 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
     std::filesystem::remove(bundle / "stats-restore", missing);
     if (!ended.ok()) {
         orphans.end_all();
-        end_remains(plan.details.at("freezer").get<std::string>());
+        clear_remains(plan.details);
         (void)clean_up(plan.name);
         interrupts.check();
         throw Error(Kind::failed, "podman container restore ended with " + ended.describe())
-            .details({sys::read_file("/proc/self/fd/" + std::to_string(said.get()))})
+            .details({sys::read_all(said.get(), "what podman said")})
             .log(log);
     }
     if (plan.details.at("paused").get<bool>())
@@ -364,7 +392,7 @@ void PodmanAdapter::put_away(const std::string& container) const {
 void PodmanAdapter::remove(const std::string& container, const Json& details) const {
     const std::optional<Json> known = inspect(container);
     if (!known || known->at("Id") != details.at("id")) return;
-    end_remains(details.at("freezer").get<std::string>());
+    clear_remains(details);
     (void)sys::run_or_throw(podman({"rm", "--force", "--time", "0", details.at("id")}));
 }
 

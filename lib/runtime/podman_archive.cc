@@ -12,9 +12,6 @@
 namespace stasis::runtime {
 namespace {
 
-constexpr const char* kPodmanSpec = "spec.dump";
-constexpr const char* kNetworkStatus = "network.status";
-
 /// What an overlay's upper folder says of the layers below it (Documentation/filesystems/overlayfs.rst).
 struct Layer {
     std::string kept;              ///< names to be packed, each with a NUL at its end, a folder before what is in it
@@ -74,14 +71,15 @@ void pack(const Path& folder, const Path& archive, const std::optional<std::stri
 
 /// Where podman looks for the content of a volume, or nothing where it has no name there.
 std::optional<Path> place_of(const ArchiveParts::Volume& volume, const Json& config) {
-    if (volume.destination == "/dev/shm") return "devshm-checkpoint.tar";
+    if (volume.destination == "/dev/shm") return kPodmanSharedMemory;
     for (const Json& named : config.value("namedVolumes", Json::array()))
-        if (named.at("dest") == volume.destination)
-            return Path("volumes") / (named.at("volumeName").get<std::string>() + ".tar");
+        if (named.at("dest") == volume.destination) return volume_in_archive(named.at("volumeName"));
     return std::nullopt;
 }
 
 }  // namespace
+
+Path volume_in_archive(const std::string& name) { return Path("volumes") / (name + ".tar"); }
 
 Json add_podman_settings(const Path& runtime_files, sys::Archive& archive) {
     const std::optional<std::string> config = sys::read_file_if_exists(runtime_files / kPodmanConfig);
@@ -90,8 +88,8 @@ Json add_podman_settings(const Path& runtime_files, sys::Archive& archive) {
             .hint("stasis finds them in podman's BoltDB alone; with podman 5 there is no way to export for it");
     archive.add(kPodmanConfig, *config);
     archive.add(kPodmanSpec, sys::read_file(runtime_files / "config.json"));
-    if (const auto network = sys::read_file_if_exists(runtime_files / kNetworkStatus))
-        archive.add(kNetworkStatus, *network);
+    if (const auto network = sys::read_file_if_exists(runtime_files / kPodmanNetwork))
+        archive.add(kPodmanNetwork, *network);
     return Json::parse(*config);
 }
 
@@ -99,8 +97,8 @@ void write_podman_archive(const ArchiveParts& parts, sys::Archive& archive, sys:
     const Json config = add_podman_settings(parts.runtime_files, archive);
     if (parts.rootfs) {
         const Layer layer = look_at_layer(*parts.rootfs);
-        pack(*parts.rootfs, parts.room / "rootfs-diff.tar", layer.kept, interrupts);
-        archive.add("deleted.files", layer.deleted.dump());
+        pack(*parts.rootfs, parts.room / kPodmanAdded, layer.kept, interrupts);
+        archive.add(kPodmanRemoved, layer.deleted.dump());
     }
     for (const ArchiveParts::Volume& volume : parts.volumes) {
         const std::optional<Path> place = place_of(volume, config);

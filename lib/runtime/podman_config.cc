@@ -46,7 +46,7 @@ void add_image_obstacles(const Json& config, std::vector<std::string>& obstacles
 
 /// Its files lie in the same place, by the same driver.
 void add_storage_obstacles(const Json& config, std::vector<std::string>& obstacles) {
-    const Json here = Json::parse(sys::run_or_throw(podman({"info", "--format", "json"}))).at("store");
+    const Json here = podman_info().at("store");
     if (const std::string driver = here.at("graphDriverName"); driver != "overlay")
         obstacles.push_back("podman keeps its files by the driver '" + driver +
                             "' here, and stasis has it make containers again by overlay alone");

@@ -9,4 +9,6 @@ sys::Command podman(std::vector<std::string> words) {
     return command;
 }
 
+Json podman_info() { return Json::parse(sys::run_or_throw(podman({"info", "--format", "json"}))); }
+
 }  // namespace stasis::runtime

@@ -112,7 +112,8 @@ Partial Partial::begin(const Location& location) {
         if (!remains) throw Error(Kind::busy, "another run is writing the checkpoint '" + location.name + "'");
         sys::remove_tree(path);
     }
-    sys::make_directory(path, kPrivate);
+    // One that is there again is somebody else's: --dir may be in a folder that others write to.
+    sys::make_new_directory(path, kPrivate);
     // Only a reader that is looking whether we live can hold it, and for an instant.
     Partial partial(location, sys::wait_for_lock(path));
     sys::make_directory(partial.folders_.images(), kSearchable);
@@ -144,6 +145,10 @@ void Partial::seal(Manifest& manifest, const FileRecords& known, sys::Interrupts
         throw Error(Kind::busy, "a checkpoint '" + location_.name + "' appeared meanwhile");
     folders_.root = location_.path();
     sealed_ = true;
+}
+
+void Partial::discard() {
+    if (!sealed_) sys::remove_tree(abandon().parent_path());
 }
 
 Path Partial::abandon() {
@@ -225,9 +230,8 @@ void note_restore(const Location& location, const LastRestore& restore) {
     // A link in the place of the logs leads nowhere: what is refused as damaged is noted as well.
     const sys::UniqueFd root = sys::open_path(location.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const sys::UniqueFd logs = sys::open_beneath(root.get(), "logs", O_RDONLY | O_DIRECTORY);
-    sys::write_file_atomically(
-        Path("/proc/self/fd") / std::to_string(logs.get()) / Folders{location.path()}.last_restore().filename(),
-        note.dump(2) + "\n", kOwnerOnly);
+    sys::write_file_atomically(sys::path_of(logs.get()) / Folders{location.path()}.last_restore().filename(),
+                               note.dump(2) + "\n", kOwnerOnly);
 }
 
 std::optional<LastRestore> last_restore(const Location& location) {

@@ -79,6 +79,9 @@ class Partial {
     /// Keeps the logs as `failed-<time>`, removes the rest; returns the folder of the logs.
     Path abandon();
 
+    /// Removes all of it, unless it is sealed: what was brought from elsewhere has no logs of a failure here.
+    void discard();
+
     /// Takes a sealed checkpoint back, for a dump whose target outlived it after all.
     Path unseal();
 

@@ -164,7 +164,11 @@ Manifest parse_manifest(const std::string& text, const std::string& where) {
             throw Error(Kind::damaged,
                         "'" + where + "' has format " + std::to_string(format) + ", older than any that is read");
         if (!checksum_fits(text)) damaged(where, "its checksum does not fit");
-        return from_json(json);
+        Manifest manifest = from_json(json);
+        for (const Volume& volume : manifest.volumes)  // numbered; a path would lead out of the checkpoint
+            if (volume.folder.empty() || volume.folder.find_first_not_of("0123456789") != std::string::npos)
+                damaged(where, "a volume's folder is called '" + volume.folder + "'");
+        return manifest;
     } catch (const nlohmann::json::exception&) {
         damaged(where, "it is not whole");
     }

@@ -56,6 +56,7 @@ struct Manifest {
     std::string kind;  ///< "snapshot" or "stop"
     std::string created;
 
+    // Of the host that dumped it; empty but for the architecture where an engine's own archive does not say.
     std::string host_name;
     std::string kernel;
     std::string architecture;

@@ -26,14 +26,22 @@ struct MoveRecord {
     std::string checkpoint;  ///< what it is brought back from
     std::vector<Path> made;  ///< until it arrived: the topmost folders that the move made for its files
     Json runtime_details;    ///< until it arrived: what the adapter needs to remove it
+    /// Until it arrived: the record that it takes the place of, which forget_arrival() brings back. One at most.
+    std::vector<MoveRecord> before{};
 };
 
 std::string to_string(MoveState state);
+
+/// Came here, but may still have to go again?
+bool is_on_trial(MoveState state);
 
 /// Throws Kind::damaged where there is a record that can't be read.
 std::optional<MoveRecord> read_move(const Store& store, const std::string& runtime, const std::string& container);
 /// The container's folder must be there.
 void write_move(const Store& store, const std::string& runtime, const std::string& container, const MoveRecord& move);
 void forget_move(const Store& store, const std::string& runtime, const std::string& container);
+/// What was known before `arrival`, the record of a container that never came to run here, is known again.
+void forget_arrival(const Store& store, const std::string& runtime, const std::string& container,
+                    const MoveRecord& arrival);
 
 }  // namespace stasis::store

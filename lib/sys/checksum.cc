@@ -112,7 +112,7 @@ FileRecord record_of_link(int directory, const std::string& name) {
 void record_folder(int directory, const std::string& prefix, Interrupts& interrupts, const KnownRecord& known,
                    const FileRecords& like, FileRecords& records) {
     interrupts.check();
-    for (const std::string& name : list_directory("/proc/self/fd/" + std::to_string(directory))) {
+    for (const std::string& name : list_directory(path_of(directory))) {
         struct stat info {};
         if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0)
             throw system_error(errno, "look at '" + prefix + name + "'");

@@ -22,20 +22,25 @@ namespace {
     throw system_error(saved, std::string(doing) + " '" + path.string() + "'");
 }
 
-}  // namespace
-
-std::string read_all(int fd, std::string_view what) {
-    std::string text;
+/// Appends what can be read of a file from its start on; false, and errno, where that fails.
+bool append_all(int fd, std::string& text) {
     std::array<char, 65536> buffer;
     off_t offset = 0;
     for (;;) {
         const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), offset);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) fail("read", Path(what));
-        if (got == 0) return text;
+        if (got <= 0) return got == 0;
         text.append(buffer.data(), static_cast<std::size_t>(got));
         offset += got;
     }
+}
+
+}  // namespace
+
+std::string read_all(int fd, std::string_view what) {
+    std::string text;
+    if (!append_all(fd, text)) fail("read", Path(what));
+    return text;
 }
 
 std::string read_end(const Path& path, std::size_t most) {
@@ -55,7 +60,10 @@ std::optional<std::string> read_file_if_exists(const Path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd && (errno == ENOENT || errno == ESRCH)) return std::nullopt;
     if (!fd) fail("open", path);
-    return read_all(fd.get(), path.native());
+    std::string text;
+    if (append_all(fd.get(), text)) return text;
+    if (errno == ESRCH || errno == ENODEV) return std::nullopt;  // of a process; of a control group
+    fail("read", path);
 }
 
 void write_all(int fd, std::string_view text, std::string_view what) {
@@ -74,6 +82,8 @@ UniqueFd open_at(int directory, const Path& path, int flags, mode_t mode) {
 }
 
 UniqueFd open_path(const Path& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
+
+Path path_of(int fd) { return Path("/proc/self/fd") / std::to_string(fd); }
 
 UniqueFd open_beneath(int directory, const Path& path, int flags, mode_t mode) {
     open_how how{};
@@ -132,6 +142,10 @@ bool rename_new(int directory, const std::string& from, const std::string& to) {
     return true;
 }
 
+void make_new_directory(const Path& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) < 0) fail("create", path);
+}
+
 void make_directory(const Path& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) == 0) return;
     struct stat info {};
@@ -149,11 +163,14 @@ std::vector<std::string> list_directory(const Path& path) {
         if (errno == ENOENT || errno == ESRCH) return names;
         fail("list", path);
     }
-    while (const dirent* entry = ::readdir(stream)) {
+    for (errno = 0; const dirent* entry = ::readdir(stream); errno = 0) {
         const std::string_view name = entry->d_name;
         if (name != "." && name != "..") names.emplace_back(name);
     }
+    const int failure = errno;
     (void)::closedir(stream);
+    errno = failure;
+    if (failure != 0 && failure != ENOENT && failure != ESRCH) fail("list", path);
     std::sort(names.begin(), names.end());
     return names;
 }

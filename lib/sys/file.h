@@ -17,7 +17,8 @@ using Path = std::filesystem::path;
 /// The whole of a file; throws system_error. Works for /proc, whose files have no size.
 std::string read_file(const Path& path);
 
-/// The whole of a file below `directory`, or nothing where it does not exist.
+/// The whole of a file, or nothing where it does not exist, or is of a process or a control group that has gone by the
+/// time it is read.
 std::optional<std::string> read_file_if_exists(const Path& path);
 
 /// The last bytes of a file, `most` of them at most.
@@ -32,6 +33,9 @@ void write_all(int fd, std::string_view text, std::string_view what);
 /// Opens `path` (absolute or relative to `directory`); O_CLOEXEC is added. Throws system_error.
 UniqueFd open_at(int directory, const Path& path, int flags, mode_t mode = 0);
 UniqueFd open_path(const Path& path, int flags, mode_t mode = 0);
+
+/// A path that leads to what a descriptor of this process holds open, whatever its name is by now (/proc/self/fd).
+Path path_of(int fd);
 
 /// Opens `path` below `directory`, never following a symbolic link and never leaving it
 /// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, Linux 5.6).
@@ -57,6 +61,9 @@ void sync_file_system(int directory, std::string_view what);
 /// Renames a directory to a name that must not exist yet (RENAME_NOREPLACE), then syncs the
 /// directory that holds both. Returns false where the new name exists.
 bool rename_new(int directory, const std::string& from, const std::string& to);
+
+/// mkdir of what must not exist yet. Throws system_error.
+void make_new_directory(const Path& path, mode_t mode);
 
 /// mkdir that accepts an existing real directory (not a link to one). Throws otherwise.
 void make_directory(const Path& path, mode_t mode);

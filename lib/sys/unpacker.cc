@@ -14,11 +14,16 @@ namespace {
 
 constexpr std::size_t kBlock = 65536;
 
-/// Is it a path below one of the folders, without a detour?
+/// Is it a path below one of the folders, where there are any, without a detour?
 bool is_below(const Path& path, const std::vector<std::string>& allowed) {
     const bool is_plain = path.is_relative() && !path.empty() &&
                           std::none_of(path.begin(), path.end(), [](const Path& part) { return part == ".."; });
-    return is_plain && std::find(allowed.begin(), allowed.end(), path.begin()->native()) != allowed.end();
+    return is_plain &&
+           (allowed.empty() || std::find(allowed.begin(), allowed.end(), path.begin()->native()) != allowed.end());
+}
+
+bool is_file(archive_entry* entry, const std::string& name) {
+    return archive_entry_pathname(entry) == name && archive_entry_filetype(entry) == AE_IFREG;
 }
 
 /// A folder that must stay where it is: libarchive would make it anew, open to all, where its file system is gone.
@@ -75,6 +80,7 @@ class Disk {
 Unpacker::Unpacker(UniqueFd stream, std::string name)
     : name_(std::move(name)), fd_(std::move(stream)), archive_(archive_read_new(), &archive_read_free) {
     (void)archive_read_support_filter_zstd(archive_.get());
+    (void)archive_read_support_filter_gzip(archive_.get());
     (void)archive_read_support_format_tar(archive_.get());
     if (archive_read_open_fd(archive_.get(), fd_.get(), kBlock) != ARCHIVE_OK) refuse("it is no archive of stasis");
 }
@@ -94,10 +100,23 @@ archive_entry* Unpacker::next() {
 }
 
 std::string Unpacker::read_file(const std::string& name) {
-    constexpr std::size_t kMost = 64 << 20;
     archive_entry* entry = next();
-    if (entry == nullptr || archive_entry_pathname(entry) != name || archive_entry_filetype(entry) != AE_IFREG)
-        refuse("it does not begin with '" + name + "'");
+    if (entry == nullptr || !is_file(entry, name)) refuse("it does not begin with '" + name + "'");
+    return read_content(name);
+}
+
+std::optional<std::string> Unpacker::find_file(const std::string& name, const std::string& end,
+                                               Interrupts& interrupts) {
+    while (archive_entry* entry = next()) {
+        interrupts.check();
+        if (is_file(entry, name)) return read_content(name);
+        if (is_file(entry, end)) break;
+    }
+    return std::nullopt;
+}
+
+std::string Unpacker::read_content(const std::string& name) {
+    constexpr std::size_t kMost = 64 << 20;
     std::string text;
     std::string block(kBlock, '\0');
     for (;;) {

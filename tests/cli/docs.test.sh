@@ -176,7 +176,7 @@ check_json() {
 
 # Ids of blockers and warnings: the first word in what is pushed, the second in rows of a table.
 # What is chosen as an option of CRIU is pushed as well.
-pushed_ids() { cat "$@" | tr -s ' \n' ' ' | sed 's/options\.push_back//g' | grep -oE 'push_back\( ?\{"[a-z_-]+",' | grep -oE '"[^"]+"' | tr -d '"'; }
+pushed_ids() { cat "$@" | tr -s ' \n' ' ' | sed 's/options\.push_back//g' | grep -oE 'push_back\( ?\{(.id = )?"[a-z_-]+",' | grep -oE '"[^"]+"' | tr -d '"'; }
 
 check_blockers() {
     local sources ids rows

@@ -91,6 +91,7 @@ moves() {
     client_goes_on
     check_ge "$(status_field counter)" "$before" "what redis counted for the client"
     check_eq "$(host "$2" 'runc list -q; uname -r')" "$ID"$'\n'"$(kernel_release "${KERNELS[$2]}")" "what runs on host $2"
+    host "$2" "ip -n moved link show dev still" | grep -q NOARP || fail "a dummy device asks for addresses now"
     check_eq "$(host "$1" 'runc list -q; find /var/lib/stasis -name "stop-*"')" "" "what is left on host $1"
     grep -E '"(mode|downtime_us|total_us|bytes_sent)"' <<<"$report"
 }

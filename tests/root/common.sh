@@ -40,13 +40,16 @@ check_ge() { # ACTUAL LEAST WHAT
 }
 
 # wait_for SECONDS WHAT COMMAND...: polls until COMMAND succeeds. The only place that sleeps; to start a program for that
-# takes longer than it sleeps.
+# takes longer than it sleeps. The time of day
+# may be set meanwhile; that since boot is not.
 wait_for() {
-    local seconds=$1 what=$2 end
+    local seconds=$1 what=$2 now end
     shift 2
-    end=$((${EPOCHREALTIME/./} + seconds * 1000000))
+    read -r now _ </proc/uptime
+    end=$((10#${now/./} + seconds * 100))
     until "$@" >/dev/null 2>&1; do
-        [ "${EPOCHREALTIME/./}" -lt "$end" ] || fail "waited $seconds s for: $what ($*)"
+        read -r now _ </proc/uptime
+        [ $((10#${now/./})) -lt "$end" ] || fail "waited $seconds s for: $what ($*)"
         read -rt 0.03 <>"$WORK/never" || true
     done
 }
@@ -226,9 +229,8 @@ assert_no_leftovers() {
             [ -z "$state" ] || fail "leftover: firewall rules in the namespace of $id: $state"
         fi
     done
-    # Another test's CRIU may be at work in the host's namespace: its rules go away again.
-    wait_for 10 "no firewall rules of CRIU in the host's namespace" no_new_criu_rules
     wait_for 10 "no criu or stasis of this run is left" no_tools_left
+    no_new_criu_rules || fail "leftover: firewall rules: $(criu_rules_here)"
     partial=$(find "$STASIS_STORE" -name '*.partial' 2>/dev/null || true)
     [ -z "$partial" ] || fail "leftover: $partial"
     # An engine has its containers mounted as long as they are there.

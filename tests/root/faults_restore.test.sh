@@ -91,6 +91,27 @@ PYTHON
 chmod +x "$WORK/slow/criu"
 STASIS_CRIU=$WORK/slow/criu expect_exit 0 stasis restore "$TARGET"
 assert_runs "$AT_STOP"
+
+echo "== an rsync that goes on when stasis is killed while it puts the files back"
+stop_again
+mkdir "$WORK/held"
+mkfifo "$WORK/held/go"
+cat >"$WORK/held/rsync" <<SH
+#!/bin/sh
+touch "$WORK/held/begun"
+read -r _ <"$WORK/held/go"
+exec "$(command -v rsync)" "\$@"
+SH
+chmod +x "$WORK/held/rsync"
+# shellcheck disable=SC2086
+PATH=$WORK/held:$PATH in_background "$STASIS" --store "$STASIS_STORE" $ROOTS restore "$TARGET"
+wait_for 10 "rsync" test -e "$WORK/held/begun"
+kill -KILL "$BACKGROUND"
+expect_exit 5 stasis restore "$TARGET"
+echo >"$WORK/held/go"
+wait_for 10 "the end of rsync" no_tools_left
+expect_exit 0 stasis restore "$TARGET"
+assert_runs "$AT_STOP"
 rc delete --force "$ID"
 
 tree_target

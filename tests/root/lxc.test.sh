@@ -108,6 +108,31 @@ lxc unfreeze
 check_alive "unfrozen"
 lxc stop --kill
 
+echo "== a volume, and 512 MiB of memory"
+mkdir "$WORK/volume"
+make_container state "/bin/memory /status 512 & i=0; while :; do i=\$((i+1)); echo \$i >/data/new; mv /data/new /data/count; sleep 0.05; done" \
+    "lxc.mount.entry = $WORK/volume data none bind,create=dir 0 0"
+cp "$(target memory)" "$ROOTFS/bin/"
+lxc start --daemon </dev/null >/dev/null 2>&1
+of_memory() { field "$1" "$(cat "$ROOTFS/status")"; }
+was_checked() { [ "$(of_memory checks)" -gt "$1" ]; }
+tell_memory() { kill "$1" "$(pgrep -P "$(lxc info --no-humanize --pid)" -x memory)"; }
+in_volume_beyond() { [ "$(cat "$WORK/volume/count")" -gt "$1" ]; }
+wait_for 60 "its memory to be filled" test -s "$ROOTFS/status"
+sum=$(of_memory sum)
+stasis snapshot "$NAME" full --with-volumes >/dev/null
+before=$(cat "$STASIS_STORE/lxc/$NAME/full/volumes/0/count")
+tell_memory -USR1
+wait_for 60 "its memory to be changed" was_checked 0
+wait_for 10 "its volume to be written to" in_volume_beyond $((before + 40))
+stasis restore "$NAME" full --replace >/dev/null
+[ "$(cat "$WORK/volume/count")" -lt $((before + 40)) ] || fail "its volume was not taken back"
+wait_for 10 "its volume to be written to again" in_volume_beyond "$(cat "$WORK/volume/count")"
+tell_memory -USR2
+wait_for 60 "a look at all its memory" was_checked 0
+check_eq "$(of_memory sum)" "$sum" "the checksum of its memory"
+lxc stop --kill
+
 echo "== unprivileged: without a network it comes back, a veth is refused before the freeze"
 FIRST=1000000 # the host's user who is root in it
 IDMAP=("lxc.idmap = u 0 $FIRST 65536" "lxc.idmap = g 0 $FIRST 65536")

@@ -1,38 +1,23 @@
 #!/usr/bin/env bash
-# kill -9 of CRIU and of stasis while a container of LXC stands still: it runs on, or a sealed stop state
-# brings it back from where it was.
+# Containers of LXC, while kill -9 strikes CRIU and stasis.
 . "$(dirname "$0")/common.sh"
 . "$TESTS_DIR/lxc.sh"
 . "$TESTS_DIR/faults.sh"
+. "$TESTS_DIR/engine_faults.sh"
 
-count() { cut -d' ' -f2 "$ROOTFS/count"; }
-nonce() { cut -d' ' -f1 "$ROOTFS/count"; }
-counts_beyond() { [ "$(count)" -gt "$1" ]; }
-runs() { [ "$(lxc_state)" = RUNNING ]; }
-stop_state() { basename "$(find "$STASIS_STORE/lxc/$NAME" -maxdepth 1 -name 'stop-*' ! -name '*.partial')"; }
+ENGINE=lxc
+line() { cat "$ROOTFS/count"; }
+has_state() { [ "$(lxc_state)" = "$1" ]; }
 
-# shellcheck disable=SC2016
-new_container fault \
-    'n=$(cat /proc/sys/kernel/random/uuid); i=0; while :; do i=$((i+1)); echo $n $i >/new; mv /new /count; sleep 0.05; done'
+# lxc-checkpoint starts CRIU by its command line.
+arm() { # ACTION
+    printf '#!/bin/sh\n[ "$1" != restore ] || set -- "$@" --action-script %s\nexec %s "$@"\n' \
+        "$WORK/around/strike" "$FAULT_CRIU" >"$WORK/around/criu"
+    printf '#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != %s ] || { echo fired >%s; kill -KILL "$PPID"; }\n' \
+        "$1" "$FAULT_LOG" >"$WORK/around/strike"
+}
+
+new_container fault "$COUNT"
 wait_for 10 "$NAME counts" test -s "$ROOTFS/count"
-for at in network-lock:answered post-dump:asked post-dump:answered; do
-    for victim in criu stasis "stasis criu"; do
-        wait_for 10 "$NAME counts" counts_beyond 3
-        before=$(count) same=$(nonce)
-        with_fault "$at" "FAULT_KILL=$victim" -- stateful-stop "$NAME"
-        echo "$victim at $at: exit code $CODE"
-        stop=$(stop_state)
-        [ "$CODE" != 1 ] || [ -z "$stop" ] || fail "exit code 1, and $stop is sealed"
-        wait_for 20 "the end of what was killed" no_tools_left
-        if ! runs; then
-            [ -n "$stop" ] || fail "$NAME is gone and nothing is sealed: $ERR"
-            expect_exit 0 stasis restore "$NAME"
-        fi
-        # A dump finds and ends what a killed one has left.
-        stasis snapshot "$NAME" next >/dev/null
-        wait_for 10 "$NAME counts on" counts_beyond "$before"
-        check_eq "$(nonce)" "$same" "what it holds in memory"
-        rm -rf "${STASIS_STORE:?}/lxc/$NAME"
-        assert_no_leftovers
-    done
-done
+faults_of_stop RUNNING
+faults_of_restore STOPPED pre-restore setup-namespaces post-restore pre-resume

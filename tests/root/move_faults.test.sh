@@ -18,7 +18,7 @@ kill -KILL \$(pgrep -f "^ssh -F $HOST_B/ssh_config .* receive\$")
 SH
 cat >"$FAULT_FOLDER/kill-source" <<SH
 #!/bin/sh
-kill -KILL \$(pgrep -f "^$STASIS .* move-to-host ")
+kill -KILL \$(pgrep -f "^$STASIS --store $STASIS_STORE .* move-to-host ")
 SH
 # Does what was restored there run already? Its file says so.
 cat >"$FAULT_FOLDER/watch-there" <<SH
@@ -149,11 +149,18 @@ fault here "kill -9 of stasis after the source's death, then --recover" FAULT_AT
 expect_exit 0 stasis list
 grep -q "$TARGET was interrupted on its way to $HOST" <<<"$OUT" || fail "list does not say so: $OUT"
 recovered here
-# The other one was killed as well: it never ran there, and is still held there.
+# The other one was killed as well: it never ran there, and is still held there. It had been there once, and left: that is
+# known there again afterwards.
+RECORD_THERE=$HOST_B/store/runc/$ID/.move.json
+mkdir -p "${RECORD_THERE%/*}"
+echo '{"id": "1", "state": "left", "peer": "earlier", "checkpoint": "", "made": [], "runtime_details": null}' \
+    >"$RECORD_THERE"
 fault there "kill -9 of both at the end" FAULT_AT=end:asked "FAULT_DO=$FAULT_FOLDER/kill-source" FAULT_KILL=stasis
 stayed_for_now 137
 stasis_b --json move-to-host "$TARGET" --recover >"$WORK/out"
 grep -q '"nowhere here"' "$WORK/out" || fail "the second host's recovery says: $(<"$WORK/out")"
+stasis_b list | grep -q "$TARGET is on earlier now" || fail "it is not known any more that it left: $(cat "$RECORD_THERE")"
+rm "$RECORD_THERE"
 stayed 137
 recovered here
 

@@ -9,9 +9,6 @@ export PODMAN_TARGETS=memory
 # shellcheck disable=SC2016
 COUNT='i=0; while :; do i=$((i+1)); echo $i >/new; mv /new /count; echo $i >/dev/shm/count; echo count $i; sleep 0.05; done'
 
-count() { in_pod cat /count; }
-counts_beyond() { [ "$(count)" -gt "$1" ]; }
-
 logs_count() { grep -q '^count ' <<<"$(podman logs --tail 1 "$NAME")"; }
 
 check_alive() { # WHAT: podman has the container as before
@@ -72,8 +69,8 @@ echo "== by its id"
 ID=$(pod_field .Id)
 stasis snapshot "podman:${ID:0:12}" by-id >/dev/null
 [ -d "$STASIS_STORE/podman/$NAME/by-id" ] || fail "the store does not go by the name"
-expect_exit 1 "$STASIS" --store "$STASIS_STORE" --runc-root /run/runc snapshot "runc:$ID"
-grep -q "belongs to podman" <<<"$ERR" || fail "runc took podman's container: $ERR"
+expect_exit 1 "$STASIS" --store "$STASIS_STORE" --runc-root /run/runc snapshot "$PODMAN_RUNTIME:$ID"
+grep -q "belongs to podman" <<<"$ERR" || fail "$PODMAN_RUNTIME took podman's container: $ERR"
 
 echo "== a terminal"
 new_container tty --network none --tty -- sh -c "$COUNT"
@@ -177,6 +174,8 @@ wait_for 60 "a look at all its memory" was_checked 0
 check_eq "$(of_memory sum)" "$sum" "the checksum of its memory"
 podman rm --force --time 0 "$NAME" >/dev/null
 
+[ "$PODMAN_RUNTIME" = runc ] || exit 0 # the rest is podman's own, whatever runs its containers
+
 echo "== a restart policy does not bring it back behind our back"
 new_container restart --network none --restart always --label org.stasis.order=-10 -- sh -c "$COUNT"
 wait_for 10 "$NAME counts" counts_beyond 3
@@ -206,3 +205,8 @@ podman pod create --network none --infra=true --infra-image box --infra-command 
 new_container in-pod --pod "pod-$RUN" -- sh -c "$COUNT"
 expect_exit 1 stasis snapshot "$NAME"
 grep -q pod <<<"$ERR" || fail "the reason is not told: $ERR"
+ln -s "$(command -v runc)" "$WORK/crun"
+NAME=no-criu-$RUN
+podman --runtime "$WORK/crun" run --detach --name "$NAME" --cgroup-parent "/stasis-$RUN" --network none box sleep 1000 >/dev/null
+expect_exit 1 stasis snapshot "$NAME"
+[[ $ERR == *"without CRIU"*"--runtime runc"* ]] || fail "no cause or no remedy: $ERR"

@@ -4,30 +4,28 @@
 . "$(dirname "$0")/podman.sh"
 
 ARCHIVE=$WORK/checkpoint.tar.zst
-COUNT='i=0; while :; do i=$((i+1)); echo $i >/dev/shm/new; mv /dev/shm/new /dev/shm/count; echo $i >/new; mv /new /count; cp /count /data/new; mv /data/new /data/count; sleep 0.05; done'
-counts_beyond() { [ "$(in_pod cat /count)" -gt "$1" ]; }
 
 # imported OPTION...: podman makes the container of the archive, which it has no more; it counts on from $BEFORE.
 imported() {
     podman container restore --import "$ARCHIVE" "$@" >/dev/null
     check_eq "$(pod_status)" running "podman, of what it imported"
     for file in /count /dev/shm/count; do check_ge "$(in_pod cat $file)" "$BEFORE" "what it counts in $file"; done
-    [ "$(in_pod cat /count)" -lt $((BEFORE + 1000)) ] || fail "it was not taken back"
-    wait_for 10 "$NAME counts on" counts_beyond "$(in_pod cat /count)"
+    [ "$(count)" -lt $((BEFORE + 1000)) ] || fail "it was not taken back"
+    wait_for 10 "$NAME counts on" counts_beyond "$(count)"
     check_eq "$(in_pod cat /etc/made)" kept "a file that it made"
     check_eq "$(in_pod sh -c 'for file in /bin/cut /bin/cat; do [ ! -e $file ] || echo $file; done')" /bin/cat \
         "what is left of two files of the image, one of which it removed"
     rm "$ARCHIVE"
 }
 
-new_container exported --network none --volume "vol-$RUN:/data" -- sh -c "$COUNT"
+new_container exported --network none --volume "vol-$RUN:/data" -- sh -c "$COUNT_EVERYWHERE"
 wait_for 30 "$NAME counts" counts_beyond 3
 in_pod sh -c 'mkdir -p /etc && echo kept >/etc/made && busybox rm /bin/cut'
 
 echo "== with its volume, compressed, as an increment"
 stasis snapshot "$NAME" first --with-volumes >/dev/null
-wait_for 10 "$NAME counts" counts_beyond "$(in_pod cat /count)"
-BEFORE=$(in_pod cat /count)
+wait_for 10 "$NAME counts" counts_beyond "$(count)"
+BEFORE=$(count)
 stasis snapshot "$NAME" second --with-volumes --compress zstd >/dev/null
 stasis export "$NAME" second --podman --output "$ARCHIVE" >/dev/null
 wait_for 10 "$NAME counts" counts_beyond "$((BEFORE + 20))"
@@ -37,7 +35,7 @@ imported
 check_ge "$(in_pod cat /data/count)" "$BEFORE" "what its volume has"
 
 echo "== without its volume"
-BEFORE=$(in_pod cat /count)
+BEFORE=$(count)
 stasis snapshot "$NAME" third >/dev/null
 stasis export "$NAME" third --podman --output "$ARCHIVE" >/dev/null
 podman rm --force --time 0 "$NAME" >/dev/null
@@ -46,7 +44,7 @@ imported --ignore-volumes
 echo "== what podman's archives have no place for"
 podman rm --force --time 0 "$NAME" >/dev/null
 mkdir "$WORK/bound"
-new_container bound --network none --env MOTTO=hunter2 --volume "$WORK/bound:/data" -- sh -c "$COUNT"
+new_container bound --network none --env MOTTO=hunter2 --volume "$WORK/bound:/data" -- sh -c "$COUNT_EVERYWHERE"
 wait_for 30 "$NAME counts" counts_beyond 3
 stasis snapshot "$NAME" s1 --with-volumes >/dev/null
 expect_exit 1 stasis export "$NAME" s1 --podman --output "$ARCHIVE"

@@ -55,6 +55,14 @@ for _ in $(seq 6); do
 done
 stasis stateful-stop "pid:$BUSY"
 
+echo "== an open file without a name that is not whole blocks long"
+setsid busybox sh -c 'exec 5>"$1/gone"; rm "$1/gone"; head -c 2000001 /dev/zero >&5; exec sleep 100000' \
+    sh "$WORK" </dev/null >/dev/null 2>&1 3>&- &
+HOLDER=$!
+track_pid "$HOLDER"
+wait_for 10 "the file to be written" grep -qx sleep "/proc/$HOLDER/comm"
+expect_exit 0 stasis snapshot "pid:$HOLDER" s1
+
 echo "== the pid belongs to somebody else"
 stasis stateful-stop "pid:$TREE"
 wait_for 10 "the pid is free" eval '[ ! -e /proc/$TREE ]'

@@ -306,6 +306,15 @@ static void zombie(void) {
   if (must(fork()) == 0) _exit(0);
   usleep(100000);
 }
+static void disk_busy(void) {  // waits for the disk at nearly every look, each time for a moment
+  enum { size = 16 << 20 };
+  void *block = NULL;
+  int fd = must(open(argument, O_RDWR | O_CREAT | O_CLOEXEC | O_DIRECT, 0600));
+  must(-posix_memalign(&block, 4096, size));
+  memset(block, 'x', size);
+  if (must(fork()) == 0)
+    for (;;) must((int)pwrite(fd, block, size, 0) - size);
+}
 static void stopped(void) {
   int status;
   pid_t child = must(fork());
@@ -486,7 +495,8 @@ static const struct Condition conditions[] = {
     {"unix_datagram", make_unix_datagram, unix_datagram, NULL},
     {"unix_datagram_pair", make_unix_datagram_pair, close_outside, NULL},
     {"traced", NULL, make_nothing, trace_it},
-    PLAIN(vfork_parent), PLAIN(leader_gone), PLAIN(zombie), PLAIN(stopped), PLAIN(new_uts), PLAIN(new_ipc), PLAIN(new_net), PLAIN(new_cgroup),
+    PLAIN(vfork_parent), PLAIN(disk_busy), PLAIN(leader_gone), PLAIN(zombie), PLAIN(stopped), PLAIN(new_uts),
+    PLAIN(new_ipc), PLAIN(new_net), PLAIN(new_cgroup),
     PLAIN(new_user), PLAIN(nested_uts), PLAIN(nested_ipc), PLAIN(nested_net), PLAIN(nested_cgroup), PLAIN(nested_user),
     PLAIN(nested_pid), PLAIN(nested_time),
     {"terminal_outside", make_terminal, terminal_outside, NULL},

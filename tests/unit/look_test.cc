@@ -3,14 +3,18 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <optional>
 
 #include "lib/base/error.h"
 #include "lib/criu/known_trouble.h"
 #include "lib/criu/options.h"
+#include "lib/inspect/blockers.h"
 #include "lib/inspect/look.h"
 #include "lib/inspect/options.h"
 #include "lib/inspect/scene.h"
@@ -71,7 +75,7 @@ TEST_CASE("a look at this very process") {
     const Look seen = look_at_self({true, false, false, true, false, {}});
     REQUIRE(seen.tasks.front().id == kSelf);
     REQUIRE(seen.memory_bytes > 100'000);
-    REQUIRE(value_of(seen.options, "ghost-limit") == std::to_string(3 << 20));
+    REQUIRE(value_of(seen.options, "ghost-limit") == std::to_string(6 << 20));
     REQUIRE(value_of(seen.options, "network-lock") == "nftables");
     REQUIRE(value_of(look_at_self({}).options, "network-lock") == "iptables");
     REQUIRE(has(seen.blockers, "ancestor", "ancestor of stasis itself"));
@@ -129,6 +133,22 @@ TEST_CASE("a tree of many threads gets more time to be stopped") {
     REQUIRE(value_of(choose_options(scene, Tcp::keep), "timeout") == "12");
 }
 
+TEST_CASE("a process that ends while its namespaces are read is in no strange ones") {
+    const Scene scene = read_scene(kSelf, {});
+    for (std::size_t read = 0; read <= scene.root().namespaces.size(); ++read) {
+        Scene other = scene;
+        other.tasks.push_back(scene.root());
+        std::map<std::string, std::uint64_t>& namespaces = other.tasks.back().namespaces;
+        for (auto unread = std::next(namespaces.begin(), static_cast<std::ptrdiff_t>(read)); unread != namespaces.end();
+             ++unread)
+            unread->second = 0;
+        Blockers found;
+        find_in_namespaces(other, found);
+        INFO("read before it ended: " << read);
+        CHECK_FALSE(has(found, "namespace", ""));
+    }
+}
+
 TEST_CASE("descriptors and sockets say what they are") {
     const Connection connection;
     const std::vector<std::uint64_t> inodes = proc::socket_inodes(::getpid());
@@ -184,6 +204,47 @@ TEST_CASE("what a CRIU can't do on a kernel is known") {
     REQUIRE(criu::known_trouble({4, 1, 1}, "6.12.3", {true, true}).empty());
     REQUIRE(criu::known_trouble({4, 2, 1}, "7.2.0", {true, true}).empty());
     REQUIRE(criu::known_trouble({4, 2, 0}, "7.1.0", {}).front().fixed_in == criu::Version{4, 2, 1});
+}
+
+TEST_CASE("what a tree makes and ends all the time is not outside of it", "[look]") {
+    const pid_t child = ::fork();
+    if (child == 0)
+        for (;;) {  // a pair of sockets, of which a child that is made after the look began may have one
+            std::array<int, 2> pair{};
+            (void)::socketpair(AF_UNIX, SOCK_STREAM, 0, pair.data());
+            const pid_t peer = ::fork();
+            (void)::close(pair[peer == 0 ? 0 : 1]);
+            ::usleep(1000);
+            if (peer == 0) ::_exit(0);
+            (void)::close(pair[0]);
+            (void)::waitpid(peer, nullptr, 0);
+        }
+    const std::optional<proc::Stat> stat = proc::read_stat(child);
+    REQUIRE(stat);
+    constexpr int kLooks = 100;
+    int refusals = 0;
+    for (int i = 0; i < kLooks; ++i)
+        refusals += has(look(stat->id, {}, Tcp::keep, nothing_interrupts()).blockers, "unix-peer", "") ? 1 : 0;
+    ::kill(child, SIGKILL);
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    CHECK(refusals == 0);
+}
+
+TEST_CASE("one wait after the other is not one that does not end", "[look]") {
+    const pid_t child = ::fork();
+    if (child == 0)
+        for (;;)  // waits for the end of each, in a way that can't be interrupted
+            if (::vfork() == 0) {
+                ::usleep(60'000);
+                ::_exit(0);
+            }
+    const std::optional<proc::Stat> stat = proc::read_stat(child);
+    REQUIRE(stat);
+    while (proc::read_stat(child)->state != 'D') ::usleep(1000);
+    const Look seen = look(stat->id, {}, Tcp::keep, nothing_interrupts());
+    ::kill(child, SIGKILL);
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    CHECK_FALSE(has(seen.blockers, "uninterruptible", ""));
 }
 
 }  // namespace

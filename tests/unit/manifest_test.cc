@@ -178,6 +178,17 @@ TEST_CASE("what is no manifest is damaged") {
     }
 }
 
+TEST_CASE("a volume's folder leads out of no checkpoint") {
+    for (const char* folder : {"", "..", "../../etc", "/etc", "0/..", "-1"}) {
+        Manifest manifest = sample();
+        manifest.volumes.front().folder = folder;
+        INFO(folder);
+        const Error error = error_of([&] { (void)parse_manifest(to_text(manifest), "/store/x"); });
+        REQUIRE(error.kind() == Kind::damaged);
+        REQUIRE(contains(error.message(), "/store/x"));
+    }
+}
+
 TEST_CASE("a newer format is told apart from damage, whatever else it holds") {
     std::string text = to_text(sample());
     text.replace(text.find("\"format\": 2"), 11, "\"format\": 3");

@@ -13,6 +13,8 @@
 
 #include "lib/proc/memory.h"
 #include "lib/proc/mount.h"
+#include "lib/proc/orphans.h"
+#include "lib/proc/steady.h"
 #include "lib/sys/child.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
@@ -109,16 +111,33 @@ TEST_CASE("a zombie is not alive, and holds its pid until it is reaped") {
     sys::Child child = start_sleep();
     const Identity id = read_stat(child.pid())->id;
     REQUIRE(is_alive(id));
-    REQUIRE_FALSE(wait_until_pid_is_free(id.pid, 10));
+    REQUIRE(wait_until_free({id.pid}, 10) == id.pid);
     child.signal(SIGKILL);
     siginfo_t ended{};
     REQUIRE(::waitid(P_PID, static_cast<id_t>(id.pid), &ended, WEXITED | WNOWAIT) == 0);
     REQUIRE(read_stat(id.pid)->state == 'Z');
     REQUIRE_FALSE(is_alive(id));
-    REQUIRE_FALSE(wait_until_pid_is_free(id.pid, 10));
+    REQUIRE(wait_until_free({id.pid}, 10) == id.pid);
     (void)child.wait();
-    REQUIRE(wait_until_pid_is_free(id.pid, 1000));
+    REQUIRE_FALSE(wait_until_free({id.pid}, 1000));
     REQUIRE_FALSE(read_stat(id.pid));
+}
+
+TEST_CASE("a pid is not free as long as a zombie is of its session or process group") {
+    const Orphans orphans;
+    const pid_t leader = ::fork();
+    if (leader == 0) {
+        (void)::setsid();
+        if (::fork() == 0) ::pause();
+        ::_exit(0);
+    }
+    REQUIRE(::waitpid(leader, nullptr, 0) == leader);
+    REQUIRE_FALSE(read_stat(leader));
+    REQUIRE(wait_until_free({leader}, 10) == leader);
+    orphans.kill_all();
+    REQUIRE(wait_until_free({leader}, 10) == leader);
+    orphans.end_all();
+    REQUIRE_FALSE(wait_until_free({leader}, 1000));
 }
 
 TEST_CASE("a tree holds its root and all that descends from it, parents first") {
@@ -235,6 +254,26 @@ TEST_CASE("mount points may hold anything") {
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
     REQUIRE((WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77));
+}
+
+TEST_CASE("a descriptor that leads elsewhere while it is looked at", "[proc]") {
+    std::vector<std::string> links{"/count", "pipe:[1]", "pipe:[1]"};
+    std::vector<std::string> seen;
+    const auto read = [&]() -> std::optional<std::string> {
+        if (links.empty()) return std::nullopt;
+        std::string first = links.front();
+        links.erase(links.begin());
+        return first;
+    };
+    const auto look = [&](const std::string& link) {
+        seen.push_back(link);
+        return true;
+    };
+    CHECK(look_steadily(read, look));
+    CHECK(seen == std::vector<std::string>{"/count", "pipe:[1]"});
+    links = {"/count"};
+    CHECK_FALSE(look_steadily(read, look));  // closed meanwhile
+    CHECK_FALSE(look_steadily(read, look));
 }
 
 TEST_CASE("what is left of a control group's memory", "[proc]") {

@@ -440,16 +440,16 @@ TEST_CASE("a root file system is put back exactly") {
     REQUIRE(::chmod(root.c_str(), 0700) == 0);
     (void)set_attribute(root / "soft twin", "user.x", "x");
     (void)set_attribute(root / "attributes", "user.extra", "x");
-    restore_rootfs({Backend::copy, root, root, ""}, temp / "kept", nothing_interrupts());
+    restore_rootfs({Backend::copy, root, root, ""}, temp / "kept", -1, nothing_interrupts());
 
     require_equal(temp / "kept", root);
     REQUIRE(describe_tree(temp / "kept") == as_kept);  // a checkpoint is never consumed
     // And once more, onto nothing at all.
     std::filesystem::remove_all(temp / "elsewhere");
-    restore_rootfs({Backend::copy, temp / "elsewhere/root", temp / "elsewhere/root", ""}, temp / "kept",
+    restore_rootfs({Backend::copy, temp / "elsewhere/root", temp / "elsewhere/root", ""}, temp / "kept", -1,
                    nothing_interrupts());
     require_equal(temp / "kept", temp / "elsewhere/root");
-    restore_rootfs({Backend::none, temp / "never", temp / "never", ""}, temp / "kept", nothing_interrupts());
+    restore_rootfs({Backend::none, temp / "never", temp / "never", ""}, temp / "kept", -1, nothing_interrupts());
     REQUIRE_FALSE(test::exists(temp / "never"));
 }
 
@@ -463,7 +463,7 @@ TEST_CASE("a link that the container left leads no restore outside") {
     std::filesystem::remove_all(root / "etc");
     std::filesystem::create_directory_symlink(temp / "outside", root / "etc");
     const std::map<std::string, std::string> outside = describe_tree(temp / "outside");
-    restore_rootfs({Backend::copy, root, root, ""}, temp / "kept", nothing_interrupts());
+    restore_rootfs({Backend::copy, root, root, ""}, temp / "kept", -1, nothing_interrupts());
     REQUIRE(describe_tree(temp / "outside") == outside);
     require_equal(temp / "kept", root);
 }
@@ -478,7 +478,7 @@ TEST_CASE("files that were linked later are files of their own again") {
     const Copied kept(root, temp / "kept", [] {});
     std::filesystem::remove(root / "b");
     std::filesystem::create_hard_link(root / "a", root / "b");
-    restore_rootfs({Backend::copy, root, root, ""}, temp / "kept", nothing_interrupts());
+    restore_rootfs({Backend::copy, root, root, ""}, temp / "kept", -1, nothing_interrupts());
     require_equal(temp / "kept", root);
 }
 
