@@ -139,8 +139,8 @@ RootfsPlan plan_rootfs(const Path& rootfs, const Path& store) {
 RootfsCapture::RootfsCapture(RootfsPlan plan, Path to, std::optional<Parent> parent, int lock_fd)
     : plan_(std::move(plan)), to_(to), copy_(plan_.source, std::move(to), std::move(parent), lock_fd) {}
 
-void RootfsCapture::start_first_pass() {
-    if (is_copied()) copy_.start_first_pass();
+void RootfsCapture::start_first_pass(const std::set<std::string>& written) {
+    if (is_copied()) copy_.start_first_pass(written);
 }
 
 void RootfsCapture::finish_first_pass(sys::Interrupts& interrupts) {

@@ -40,12 +40,14 @@ class RootfsCapture {
 
     const RootfsPlan& plan() const { return plan_; }
     /// While the target runs; see TreeCopy.
-    void start_first_pass();
+    void start_first_pass(const std::set<std::string>& written);
     void finish_first_pass(sys::Interrupts& interrupts);
     /// While it stands still; see TreeCopy::second_pass.
     void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts);
     /// Checksums of everything kept, relative to the folder; may read it all (btrfs).
     FileRecords records(sys::Interrupts& interrupts) const;
+    /// See TreeCopy::written; none of what is not copied.
+    const std::set<std::string>& written() const { return copy_.written(); }
     /// Bytes that cost no space because the parent has them.
     std::uint64_t shared_bytes() const { return copy_.shared_bytes(); }
 

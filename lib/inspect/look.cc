@@ -79,9 +79,9 @@ Look look(const proc::Identity& root, const Surroundings& surroundings, Tcp tcp,
     return result;
 }
 
-std::set<std::string> written_files(const proc::Identity& root) {
+std::set<std::string> written_files(const std::vector<proc::Stat>& tasks) {
     std::set<std::string> written;
-    for (const proc::Stat& task : proc::tree_of(root.pid, proc::all_processes())) {
+    for (const proc::Stat& task : tasks) {
         for (const proc::Descriptor& descriptor : proc::descriptors(task.id.pid))
             if (descriptor.writable) written.insert(without_root(descriptor.target));
         for (const proc::FileMapping& mapping : proc::file_mappings(task.id.pid))

@@ -26,9 +26,9 @@ struct Look {
 /// a second in all.
 Look look(const proc::Identity& root, const Surroundings& surroundings, Tcp tcp, sys::Interrupts& interrupts);
 
-/// Files that any task of the tree has open for writing or mapped shared and writable, as paths from the
-/// container's root without the leading "/". For a tree that stands still.
-std::set<std::string> written_files(const proc::Identity& root);
+/// Files that any of these tasks has open for writing or mapped shared and writable, as paths from the
+/// container's root without the leading "/". Tasks may end meanwhile.
+std::set<std::string> written_files(const std::vector<proc::Stat>& tasks);
 
 /// Files on which a tree holds locks or leases, by their paths in it.
 std::set<std::string> locked_files(const proc::Identity& root);

@@ -24,8 +24,14 @@ store::Manifest draft_manifest(const Target& target, const Examination& found, c
     draft.runtime_details = found.described.details;
     draft.lasting_network = found.described.lasting_network;
     draft.order = found.described.order;
-    for (const proc::Stat& task : found.seen.tasks) draft.tasks.push_back({task.id.pid, task.command});
+    draft.tasks = tasks_of(found.seen.tasks);
     return draft;
+}
+
+std::vector<store::Task> tasks_of(const std::vector<proc::Stat>& tasks) {
+    std::vector<store::Task> result;
+    for (const proc::Stat& task : tasks) result.push_back({task.id.pid, task.command});
+    return result;
 }
 
 }  // namespace stasis::ops

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/base/as_errors.h"
 #include "lib/base/error.h"
 #include "lib/base/time.h"
 #include "lib/criu/criu.h"
@@ -84,6 +85,7 @@ class Dump {
         refuse_blocked(target, found, request_.ignore_blockers);
         warn_of(target, found);
 
+        tasks_ = found.seen.tasks;
         const Settlement settlement(found.described);
         earlier_.emplace(context_, target);
         settle_interrupted(target, found.described.init.pid, settlement);
@@ -96,8 +98,10 @@ class Dump {
         store::Partial partial = store::Partial::begin(location);
         try {
             lock_fd_ = lock.fd();
-            write_extra_files(found.described, partial.folders());
-            freeze_and_dump(target, found, partial, settlement);
+            as_errors([&] {
+                write_extra_files(found.described, partial.folders());
+                freeze_and_dump(target, found, location, partial, settlement);
+            });
         } catch (Error& error) {
             files_.stop();  // nothing may write into what is about to be removed
             receiver_.reset();
@@ -190,7 +194,7 @@ class Dump {
             const std::string folder = std::to_string(manifest_volumes_++);
             files_.add_volume({mount.source, mount.destination, folder}, partial.folders().volumes(), lock_fd_);
         }
-        files_.start_first_pass();
+        files_.start_first_pass(inspect::written_files(tasks_));
     }
 
     std::optional<fs::Parent> parent_of(const fs::RootfsPlan& plan) {
@@ -202,8 +206,8 @@ class Dump {
     }
 
     /// The heart: CRIU freezes, dumps, and asks at `post-dump` whether the source may go.
-    void freeze_and_dump(const Target& target, const Examination& found, store::Partial& partial,
-                         const Settlement& settlement) {
+    void freeze_and_dump(const Target& target, const Examination& found, const store::Location& location,
+                         store::Partial& partial, const Settlement& settlement) {
         const runtime::Description& described = found.described;
         const store::Folders folders = partial.folders();
         const sys::UniqueFd images = sys::open_path(folders.images(), O_RDONLY | O_DIRECTORY);
@@ -244,17 +248,28 @@ class Dump {
                 if (receiver_) receiver_->leave_to_criu();
                 start_copying(described, partial);
             };
-            const criu::DumpTimes times =
-                criu::dump(*found.criu, options, log, on_event, context_.interrupts, inherited, meanwhile);
+            const criu::DumpTimes times = as_errors([&] {
+                return criu::dump(*found.criu, options, log, on_event, context_.interrupts, inherited, meanwhile);
+            });
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
             if (receiver_) receiver_->explain(error);
-            after_failure(error, found.seen, partial, settlement);
+            after_failure(error, partial, settlement);
         }
         if (request_.escort != nullptr) request_.escort->gone();
         if (request_.kind == DumpKind::snapshot) return write_and_seal(partial);
-        wait_for_end(found.seen.tasks);
+        wait_for_end();
+        note_end(location);
         put_away(target);
+    }
+
+    /// For restore_all(), which asks what ran on instead.
+    void note_end(const store::Location& location) const {
+        try {
+            as_errors([&] { store::note_end(location); });
+        } catch (const Error& error) {
+            context_.progress.warn("it can't be noted that it ended: " + error.message());
+        }
     }
 
     /// What has no field in a request CRIU reads from a file; so it does, where the dump is lazy, who asks it for pages
@@ -371,7 +386,9 @@ class Dump {
     void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
         manifest_.created = utc_now();  // CRIU has read its timers; now at the latest they stand still
         if (receiver_) receiver_->finish();
-        files_.second_pass(inspect::written_files(described.init), context_.interrupts);
+        tasks_ = proc::tree_of(described.init.pid, proc::all_processes());
+        manifest_.tasks = tasks_of(tasks_);
+        files_.second_pass(inspect::written_files(tasks_), context_.interrupts);
         criu::mend_files_image(partial.folders().images());
         manifest_.expected =
             record_expectations(target, described, request_.wishes.keep_rootfs, request_.wishes.keep_volumes);
@@ -386,15 +403,15 @@ class Dump {
     }
 
     /// CRIU has killed them, and freeing a large memory takes a moment: who asked for a stop can rely on it.
-    static void wait_for_end(const std::vector<proc::Stat>& tasks) {
+    void wait_for_end() const {
         constexpr int kDeathTimeoutMs = 10'000;
-        for (const proc::Stat& task : tasks) (void)proc::wait_until_ended(task.id, kDeathTimeoutMs);
+        for (const proc::Stat& task : tasks_) (void)proc::wait_until_ended(task.id, kDeathTimeoutMs);
     }
 
     /// What it can't put away now the runtime does later, or the restore.
     void put_away(const Target& target) const {
         try {
-            target.adapter->put_away(target.container);
+            as_errors([&] { target.adapter->put_away(target.container); });
         } catch (const Error& error) {
             context_.progress.warn(error.message());
         }
@@ -413,11 +430,11 @@ class Dump {
     /// CRIU failed, or we refused. Usually the target runs on: then no checkpoint may claim that it
     /// was stopped. But when CRIU ends after the seal, in the middle of killing, the state is safe
     /// on disk, and what is left of the target is in the way of its restore: the stop is finished.
-    void after_failure(Error& error, const inspect::Look& seen, store::Partial& partial, const Settlement& settlement) {
+    void after_failure(Error& error, store::Partial& partial, const Settlement& settlement) {
         const bool as_it_was =
             settlement.settle(partial.folders().logs() / kLogName, partial.sealed()) && settlement.lives_on();
         if (!as_it_was && partial.sealed()) {
-            for (const proc::Stat& task : seen.tasks) proc::kill_and_wait(task.id);
+            for (const proc::Stat& task : tasks_) proc::kill_and_wait(task.id);
             context_.progress.warn("CRIU failed after the state was sealed (" + error.message() +
                                    "); the target was ended");
             freeze_us_ = microseconds_between(frozen_since_, Clock::now());
@@ -476,6 +493,7 @@ class Dump {
     int lock_fd_ = -1;  ///< held on by children that still have to finish when we die
     int manifest_volumes_ = 0;
     std::vector<inspect::Warning> warnings_;
+    std::vector<proc::Stat> tasks_;  ///< when it was looked at; from the freeze on, those that stand still
     std::optional<Earlier> earlier_;
     FileCapture files_;
     FileRecords known_images_;

@@ -15,7 +15,9 @@ std::optional<Earlier::Lent<fs::Parent>> Earlier::rootfs(const fs::RootfsPlan& p
     for (const store::Entry& entry : entries_) {
         const store::Manifest& manifest = *entry.found.manifest;
         if (manifest.rootfs.source != plan.source || manifest.rootfs.backend != to_string(plan.backend)) continue;
-        return Lent<fs::Parent>{entry.checkpoint, {folders(entry).rootfs(), records_below(manifest.files, "rootfs/")}};
+        return Lent<fs::Parent>{
+            entry.checkpoint,
+            {folders(entry).rootfs(), records_below(manifest.files, "rootfs/"), manifest.rootfs.written}};
     }
     return std::nullopt;
 }

@@ -45,9 +45,9 @@ void FileCapture::stop() {
     volumes_.clear();
 }
 
-void FileCapture::start_first_pass() {
-    if (rootfs_) rootfs_->start_first_pass();
-    for (auto& [volume, copy] : volumes_) copy.start_first_pass();
+void FileCapture::start_first_pass(const std::set<std::string>& written) {
+    if (rootfs_) rootfs_->start_first_pass(written);
+    for (auto& [volume, copy] : volumes_) copy.start_first_pass(written_in(volume, written));
 }
 
 void FileCapture::finish_first_pass(sys::Interrupts& interrupts) {
@@ -67,6 +67,7 @@ void FileCapture::describe(store::Manifest& manifest, sys::Interrupts& interrupt
         manifest.rootfs.path = plan.path;
         manifest.rootfs.source = plan.source;
         manifest.rootfs.mount_options = plan.mount_options;
+        manifest.rootfs.written = rootfs_->written();
         for (const auto& [path, record] : rootfs_->records(interrupts)) manifest.files["rootfs/" + path] = record;
     }
     for (const auto& [volume, copy] : volumes_) {

@@ -30,9 +30,10 @@ class FileCapture {
     /// Ends copying that is still going on.
     void stop();
 
-    void start_first_pass();
+    /// `written` are the files, seen from the target's root, that it may be writing to.
+    void start_first_pass(const std::set<std::string>& written);
     void finish_first_pass(sys::Interrupts& interrupts);
-    /// While the target stands still; `written` are the files, seen from its root, that it may be writing to.
+    /// While the target stands still; `written` as above.
     void second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts);
 
     /// Bytes that cost no space because an earlier checkpoint has them.

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/base/as_errors.h"
 #include "lib/base/error.h"
 #include "lib/fs/changes.h"
 #include "lib/fs/survey.h"
@@ -83,6 +84,7 @@ class Departure : public Escort {
         const std::string copying = "copying its files to " + request_.to.host;
         context_.progress.step(copying);
         copy_began_ = fs::Before::look(own_files(found.described)).time;
+        written_ = inspect::written_files(found.seen.tasks);
         for (std::uint32_t i = 0; i < places_.size(); ++i) {
             CopyProgress progress(context_.progress, copying, sizes[i]);
             move::send_tree(channel(),
@@ -115,10 +117,9 @@ class Departure : public Escort {
         context_.progress.step("sending what it is");
         move::FileSender(channel(), "images/", context_.interrupts).send_rest(folders.images());
         sys::remove_tree(folders.root / kAhead);  // the images have links to it
-        const std::set<std::string> written = inspect::written_files(described.init);
+        written_.merge(inspect::written_files(proc::tree_of(described.init.pid, proc::all_processes())));
         for (std::uint32_t i = 0; i < places_.size(); ++i)
-            move::send_tree(channel(),
-                            {.from = places_[i].source, .place = i, .suspects = suspects(places_[i], written)},
+            move::send_tree(channel(), {.from = places_[i].source, .place = i, .suspects = suspects(places_[i])},
                             context_.interrupts);
         // The other host reads what lies on the storage of both.
         if (request_.files.shared) sync_files(described);
@@ -147,22 +148,22 @@ class Departure : public Escort {
 
     void gone() noexcept override {
         try {
-            if (!leaving_) throw Error(Kind::failed, "it died here before '" + request_.to.host + "' had it");
-            // Not before it is dead: should we be killed, nobody would have it speak again.
-            if (is_network_by_path(network_)) try_to([&] { fall_silent(network_); });
-            sys::Interrupts uninterrupted = sys::Interrupts::none();
-            phases_.begin("let it go there");
-            Frame go;
-            (void)go.mutable_go();
-            channel().send(go, uninterrupted);
-            const move::Runs runs = channel().expect(Frame::kRuns, uninterrupted).runs();
-            arrived(runs.pid());
-            memory_follows_ = runs.memory_follows() || loaded_at_.has_value();
+            as_errors([&] {
+                if (!leaving_) throw Error(Kind::failed, "it died here before '" + request_.to.host + "' had it");
+                // Not before it is dead: should we be killed, nobody would have it speak again.
+                if (is_network_by_path(network_)) try_to([&] { fall_silent(network_); });
+                sys::Interrupts uninterrupted = sys::Interrupts::none();
+                phases_.begin("let it go there");
+                Frame go;
+                (void)go.mutable_go();
+                channel().send(go, uninterrupted);
+                const move::Runs runs = channel().expect(Frame::kRuns, uninterrupted).runs();
+                arrived(runs.pid());
+                memory_follows_ = runs.memory_follows() || loaded_at_.has_value();
+            });
         } catch (const Error& error) {
             lost_ = error;
             link_->explain(*lost_);
-        } catch (const std::exception& error) {
-            lost_ = Error(Kind::failed, error.what());
         }
         bytes_sent_ = channel().sent_bytes();
         if (!lender_) bytes_frozen_ = bytes_sent_ - bytes_before_;
@@ -229,11 +230,11 @@ class Departure : public Escort {
         for (const runtime::BindMount& volume : request_.files.folders_of(described)) places_.push_back(volume);
     }
 
-    /// What may differ there although it looks the same: `written` is relative to the container's root.
-    std::vector<std::string> suspects(const runtime::BindMount& place, const std::set<std::string>& written) const {
+    /// What may differ there although it looks the same.
+    std::vector<std::string> suspects(const runtime::BindMount& place) const {
         std::vector<std::string> paths = fs::survey(place.source, copy_began_).changed;
         const std::string inside = place.destination == "/" ? "" : place.destination.substr(1) + "/";
-        for (const std::string& path : written)
+        for (const std::string& path : written_)
             if (path.starts_with(inside)) paths.push_back(path.substr(inside.size()));
         return paths;
     }
@@ -396,7 +397,7 @@ class Departure : public Escort {
         if (answer->runs()) return arrived(answer->pid());
         store::forget_move(context_.store, target_.runtime(), target_.container);
         try {
-            (void)come_back(context_, target_, checkpoint);
+            as_errors([&] { (void)come_back(context_, target_, checkpoint); });
         } catch (Error& error) {
             throw error.kind(Kind::target_changed).context("it did not arrive, and can't be brought back here");
         }
@@ -415,6 +416,8 @@ class Departure : public Escort {
     Path network_;  ///< that outlives it, if there is one
 
     timespec copy_began_{};
+    std::set<std::string>
+        written_;  ///< seen from its root: what was being written when the copy began, and at the freeze
     std::vector<std::string> warnings_;
     bool was_told_ = false;  ///< the hook
     bool accepted_ = false;  ///< something of it may be there
@@ -472,14 +475,14 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
     stop.escort = &departure;
     std::optional<DumpReport> dumped;
     try {
-        dumped = dump(context, stop);
+        dumped = as_errors([&] { return dump(context, stop); });
     } catch (Error& error) {
         departure.call_off(error);
         departure.tell_end("failed");
         throw;
     }
     try {
-        MoveReport report = departure.finish(*dumped);
+        MoveReport report = as_errors([&] { return departure.finish(*dumped); });
         report.total_us = microseconds_between(began, Clock::now());
         return report;
     } catch (const Error&) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "lib/base/as_errors.h"
 #include "lib/base/error.h"
 #include "lib/base/version.h"
 #include "lib/move/files.h"
@@ -58,11 +59,13 @@ class Arrival {
         partial_.emplace(
             store::Partial::begin(context_.store.location(target_.runtime(), target_.container, draft_.checkpoint)));
         try {
-            if (!offer_.only_check()) run_hook(hooks_.before, news("before", ""), &context_.interrupts);
-            if (judge())
-                take_over();
-            else
-                give_up();
+            as_errors([&] {
+                if (!offer_.only_check()) run_hook(hooks_.before, news("before", ""), &context_.interrupts);
+                if (judge())
+                    take_over();
+                else
+                    give_up();
+            });
         } catch (const Error&) {
             log = restore_log();
             give_up();
@@ -423,15 +426,17 @@ void require_root_there() {
 void receive(Context& context, move::Channel& channel, const Hooks& hooks) {
     std::string log;
     try {
-        (void)channel.greet(context.interrupts);
-        require_root_there();
-        const Frame asked = channel.receive(context.interrupts);
-        if (asked.has_offer())
-            Arrival(context, channel, asked.offer(), hooks).run(log);
-        else if (asked.has_settle())
-            settle(context, channel, asked.settle());
-        else
-            throw move::unexpected();
+        as_errors([&] {
+            (void)channel.greet(context.interrupts);
+            require_root_there();
+            const Frame asked = channel.receive(context.interrupts);
+            if (asked.has_offer())
+                Arrival(context, channel, asked.offer(), hooks).run(log);
+            else if (asked.has_settle())
+                settle(context, channel, asked.settle());
+            else
+                throw move::unexpected();
+        });
     } catch (const Error& error) {
         try {
             sys::Interrupts uninterrupted = sys::Interrupts::none();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 
+#include "lib/base/as_errors.h"
 #include "lib/base/error.h"
 #include "lib/base/time.h"
 #include "lib/criu/criu.h"
@@ -43,7 +44,7 @@ class Restore {
     /// Notes how it ended, unless it never came to that.
     RestoreReport run() {
         try {
-            RestoreReport report = try_it();
+            RestoreReport report = as_errors([&] { return try_it(); });
             note(true);
             report.warnings = warnings_;
             return report;
@@ -95,7 +96,8 @@ class Restore {
             target_.adapter->kill(target_.container);
         }
         try {
-            const int pid = bring_back(request_.lock != nullptr ? request_.lock->fd() : own_lock_->fd());
+            const int lock_fd = request_.lock != nullptr ? request_.lock->fd() : own_lock_->fd();
+            const int pid = as_errors([&] { return bring_back(lock_fd); });
             // It is this host's again; one that is held is not yet.
             if (!request_.hold) store::forget_move(context_.store, target_.runtime(), target_.container);
             return {target_.text(),

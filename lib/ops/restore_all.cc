@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "lib/fs/rootfs.h"
+#include "lib/fs/survey.h"
 #include "lib/ops/all_runs.h"
 #include "lib/ops/host.h"
 #include "lib/ops/selftest.h"
@@ -126,11 +128,30 @@ class RestoreAll {
             doubt = "its restore failed at " + last->time + ", before the last boot";
         if (adapter.made_since(entry.container, sealed(entry)))
             doubt = "its runtime has made it anew since it was stopped";
+        if (const std::string changed = changed_since(entry); !changed.empty())
+            doubt = "the run that stopped it was killed before it had ended, and '" + changed + "' has changed since";
         if (doubt.empty()) return "";
         throw Error(Kind::failed, doubt + ": it may have run since, and its files have gone on then")
             .hint(fmt::format("`stasis restore {0}` brings it back with the files of then; if they are not wanted any "
                               "more, `stasis delete {0}`",
                               name));
+    }
+
+    /// A file of its own that was written after its state was sealed, where nobody has noted that it ended then; or "".
+    std::string changed_since(const store::Entry& entry) const {
+        const store::Manifest& manifest = *entry.found.manifest;
+        if (store::has_ended(context_.store.location(entry.runtime, entry.container, entry.checkpoint))) return "";
+        const auto at = std::chrono::file_clock::to_sys(sealed(entry)).time_since_epoch();
+        const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
+        const timespec since{seconds.count(), std::chrono::nanoseconds(at - seconds).count()};
+        std::vector<sys::Path> trees;
+        if (fs::backend_from(manifest.rootfs.backend) != fs::Backend::none) trees.push_back(manifest.rootfs.source);
+        for (const store::Volume& volume : manifest.volumes) trees.push_back(volume.source);
+        for (const sys::Path& tree : trees) {
+            if (!std::filesystem::exists(tree)) continue;  // the restore says what that means
+            if (const auto changed = fs::survey(tree, since).changed; !changed.empty()) return tree / changed.front();
+        }
+        return "";
     }
 
     /// Nobody's container is the first to find out that CRIU does not work on a new kernel.

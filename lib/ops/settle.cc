@@ -24,13 +24,13 @@ constexpr auto kSettleTime = std::chrono::seconds(5);
 /// goes on, and crashes (seen with 4.2.1). That takes a moment.
 constexpr auto kAftermath = std::chrono::milliseconds(200);
 
-/// Thaws a cgroup v1 or v2 freezer; a missing one is none to thaw.
-void thaw(const sys::Path& freezer) {
-    constexpr std::array<std::pair<const char*, const char*>, 2> kSwitches{
-        {{"freezer.state", "THAWED"}, {"cgroup.freeze", "0"}}};
-    for (const auto& [file, value] : kSwitches) {
+/// Freezes or thaws by a cgroup v1 or v2 freezer.
+void set_freezer(const sys::Path& freezer, bool frozen) {
+    const std::array<std::pair<const char*, const char*>, 2> switches{
+        {{"freezer.state", frozen ? "FROZEN" : "THAWED"}, {"cgroup.freeze", frozen ? "1" : "0"}}};
+    for (const auto& [file, value] : switches) {
         const sys::UniqueFd fd(::open((freezer / file).c_str(), O_WRONLY | O_CLOEXEC));
-        // A freezer that goes away with its container needs no thaw.
+        // A freezer that goes away with its container has nothing to freeze or thaw.
         if (fd) (void)!::write(fd.get(), value, std::strlen(value));
     }
 }
@@ -49,7 +49,7 @@ Settlement::Settlement(const runtime::Description& target)
       network_(::open(("/proc/" + std::to_string(init_.pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC)) {}
 
 bool Settlement::settle(const sys::Path& log, bool sealed) const {
-    if (!was_paused_ && !freezer_.empty()) thaw(freezer_);
+    if (!was_paused_ && !freezer_.empty()) set_freezer(freezer_, false);
     const bool runs = wait_until_settled();
     if (runs || !sealed) {
         if (network_) unlock_network(network_.get(), log);
@@ -63,7 +63,10 @@ bool Settlement::settle(const sys::Path& log, bool sealed) const {
 
 bool Settlement::lives_on() const {
     std::this_thread::sleep_for(kAftermath);
-    return proc::is_alive(init_);
+    if (!proc::is_alive(init_)) return false;
+    // A CRIU that died had thawed it, to work on its tasks. Not before now, or it could not have shown that it lives.
+    if (was_paused_ && !freezer_.empty()) set_freezer(freezer_, true);
+    return true;
 }
 
 /// The end of a tracer lets its tasks go on by itself, and what CRIU has killed ends by itself; both

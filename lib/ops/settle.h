@@ -18,7 +18,7 @@ class Settlement {
     /// outlives it: an open network would reset the connections before they are restored.
     bool settle(const sys::Path& log, bool sealed) const;
 
-    /// Does the target still live a moment after CRIU's end? Takes 200 ms.
+    /// Does the target still live a moment after CRIU's end? Takes 200 ms. One that was paused is paused again then.
     bool lives_on() const;
 
   private:

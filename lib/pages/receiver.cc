@@ -10,6 +10,7 @@
 #include <chrono>
 #include <tuple>
 
+#include "lib/base/as_errors.h"
 #include "lib/base/error.h"
 #include "lib/proc/own_memory.h"
 #include "lib/sys/socket.h"
@@ -90,7 +91,7 @@ void Receiver::explain(Error& error) {
     if (thread_.joinable()) thread_.join();
     if (!failure_ || was_left_) return;
     try {
-        std::rethrow_exception(failure_);
+        as_errors([&] { std::rethrow_exception(failure_); });
     } catch (const Error& own) {
         error.cause(own.message()).hint("`--buffer 0` leaves the writing of memory to CRIU");
         error.transient(own.transient());

@@ -194,6 +194,11 @@ std::vector<Stat> all_processes() {
     for (const std::string& name : sys::list_directory("/proc"))
         if (const std::optional<int> pid = parse_number(name))
             if (const std::optional<Stat> stat = read_stat(*pid)) result.push_back(*stat);
+    // A parent that ended before its turn came: its children have another one by now.
+    std::set<pid_t> read;
+    for (const Stat& stat : result) read.insert(stat.id.pid);
+    for (Stat& stat : result)
+        if (stat.parent != 0 && !read.contains(stat.parent)) stat = read_stat(stat.id.pid).value_or(stat);
     return result;
 }
 

@@ -55,6 +55,15 @@ std::uint64_t total_size(const FileRecords& records) {
     return total;
 }
 
+/// Among the logs.
+void write_note(const Location& location, const Path& file, const std::string& text) {
+    constexpr mode_t kOwnerOnly = 0600;
+    // A link in the place of the logs leads nowhere: what is refused as damaged is noted as well.
+    const sys::UniqueFd root = sys::open_path(location.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const sys::UniqueFd logs = sys::open_beneath(root.get(), "logs", O_RDONLY | O_DIRECTORY);
+    sys::write_file_atomically(sys::path_of(logs.get()) / file.filename(), text, kOwnerOnly);
+}
+
 }  // namespace
 
 Location plain_location(const Path& directory) {
@@ -226,13 +235,12 @@ std::vector<std::string> verify(const Location& location, const Manifest& manife
 
 void note_restore(const Location& location, const LastRestore& restore) {
     const Json note{{"worked", restore.worked}, {"time", restore.time}, {"boot_id", restore.boot_id}};
-    constexpr mode_t kOwnerOnly = 0600;
-    // A link in the place of the logs leads nowhere: what is refused as damaged is noted as well.
-    const sys::UniqueFd root = sys::open_path(location.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const sys::UniqueFd logs = sys::open_beneath(root.get(), "logs", O_RDONLY | O_DIRECTORY);
-    sys::write_file_atomically(sys::path_of(logs.get()) / Folders{location.path()}.last_restore().filename(),
-                               note.dump(2) + "\n", kOwnerOnly);
+    write_note(location, Folders{location.path()}.last_restore(), note.dump(2) + "\n");
 }
+
+void note_end(const Location& location) { write_note(location, Folders{location.path()}.ended(), ""); }
+
+bool has_ended(const Location& location) { return std::filesystem::exists(Folders{location.path()}.ended()); }
 
 std::optional<LastRestore> last_restore(const Location& location) {
     const std::optional<std::string> text = sys::read_file_if_exists(Folders{location.path()}.last_restore());

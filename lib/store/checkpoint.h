@@ -46,6 +46,7 @@ struct Folders {
     Path runtime() const { return root / "runtime"; }
     Path logs() const { return root / "logs"; }
     Path last_restore() const { return logs() / "last-restore.json"; }
+    Path ended() const { return logs() / "ended"; }
     Path manifest() const { return root / "manifest.json"; }
 };
 
@@ -120,6 +121,11 @@ struct LastRestore {
 void note_restore(const Location& location, const LastRestore& restore);
 /// Nothing where there was none, or where its note can't be read.
 std::optional<LastRestore> last_restore(const Location& location);
+
+/// Notes that what a stop state is of has ended after its seal. Where the run was killed in between there is no such
+/// note, and it may have run on. Durable when it returns; throws system_error.
+void note_end(const Location& location);
+bool has_ended(const Location& location);
 
 /// Removes a checkpoint in two steps, so that a crash leaves no half that looks whole.
 void remove(const Location& location);

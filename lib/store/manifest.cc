@@ -28,16 +28,21 @@ Json files_to_json(const FileRecords& files) {
 }
 
 Json rootfs_to_json(const Rootfs& rootfs) {
+    Json written = Json::array();
+    for (const std::string& path : rootfs.written) written.push_back(encode_path(path));
     return {{"backend", rootfs.backend},
             {"path", encode_path(rootfs.path)},
             {"source", encode_path(rootfs.source)},
             {"mount_options", encode_path(rootfs.mount_options)},
-            {"linked_to", rootfs.linked_to}};
+            {"linked_to", rootfs.linked_to},
+            {"written", written}};
 }
 
 Rootfs rootfs_from_json(const Json& json) {
-    return {json.at("backend"), decode_path(json.at("path")), decode_path(json.at("source")),
-            decode_path(json.at("mount_options")), json.at("linked_to")};
+    Rootfs rootfs{json.at("backend"), decode_path(json.at("path")), decode_path(json.at("source")),
+                  decode_path(json.at("mount_options")), json.at("linked_to")};
+    for (const Json& path : json.value("written", Json::array())) rootfs.written.insert(decode_path(path));
+    return rootfs;
 }
 
 Json to_json(const Manifest& m) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ struct Rootfs {
     std::string source;            ///< what was copied: path itself, or the overlay's upper folder
     std::string mount_options;     ///< of an overlay, to mount it again
     std::string linked_to;         ///< checkpoint whose unchanged files are shared by hard links
+    std::set<std::string> written{};  ///< files that were being written: their time stamps may not tell of changes
 };
 
 /// Everything that a checkpoint says of itself, first of all its format.

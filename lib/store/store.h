@@ -23,8 +23,8 @@ struct Entry {
 class ContainerLock {
   public:
     ContainerLock(sys::UniqueFd host, sys::UniqueFd store) : host_(std::move(host)), store_(std::move(store)) {}
-    /// Given to children that go on when we die, so that the next run waits for them.
-    int fd() const { return store_.get(); }
+    /// Given to children that go on when we die, so that the next run on this host waits for them, whatever its store.
+    int fd() const { return host_.get(); }
 
   private:
     sys::UniqueFd host_;

@@ -116,7 +116,7 @@ std::optional<std::string> Unpacker::find_file(const std::string& name, const st
 }
 
 std::string Unpacker::read_content(const std::string& name) {
-    constexpr std::size_t kMost = 64 << 20;
+    constexpr std::size_t kMost = 512 << 20;
     std::string text;
     std::string block(kBlock, '\0');
     for (;;) {

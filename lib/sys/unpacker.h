@@ -20,7 +20,7 @@ class Unpacker {
     /// Errors call the stream `name`.
     Unpacker(UniqueFd stream, std::string name);
 
-    /// The content of the next entry, which must be a file of this name. Never more than 64 MiB.
+    /// The content of the next entry, which must be a file of this name. Never more than 512 MiB.
     std::string read_file(const std::string& name);
     /// The same of the next file of this name, wherever it is; nothing where there is none before an entry `end`. What
     /// comes before it is skipped. Throws Kind::interrupted.

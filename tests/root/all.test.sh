@@ -257,6 +257,21 @@ says "before the last boot: it may have run since"
 sed -i 's/another-//' "$(newest_of cache)/logs/last-restore.json"
 expect_exit 0 stasis restore --all
 goes_on cache
+# Nor where nobody has noted that it ended, and it has written since.
+remember cache
+expect_exit 0 stasis stateful-stop --all
+rm "$(newest_of cache)/logs/ended"
+touch "$WORK/cache.bundle/rootfs/status"
+expect_exit 1 stasis restore --all
+says "was killed before it had ended, and '$WORK/cache.bundle/rootfs/status' has changed since: it may have run since"
+goes_on web db
+expect_exit 0 stasis restore "${ID[cache]}"
+goes_on cache
+remember cache
+expect_exit 0 stasis stateful-stop --all
+rm "$(newest_of cache)/logs/ended"
+expect_exit 0 stasis restore --all
+goes_on cache
 # Nor where an older checkpoint was restored instead.
 expect_exit 0 stasis snapshot "${ID[cache]}" older
 remember web db cache

@@ -108,8 +108,22 @@ PATH=$WORK/held:$PATH in_background "$STASIS" --store "$STASIS_STORE" $ROOTS res
 wait_for 10 "rsync" test -e "$WORK/held/begun"
 kill -KILL "$BACKGROUND"
 expect_exit 5 stasis restore "$TARGET"
+# shellcheck disable=SC2086
+expect_exit 5 "$STASIS" --store "$WORK/another-store" $ROOTS restore "$TARGET"
 echo >"$WORK/held/go"
 wait_for 10 "the end of rsync" no_tools_left
+expect_exit 0 stasis restore "$TARGET"
+assert_runs "$AT_STOP"
+
+echo "== its files can't be put back where it was killed to be replaced"
+stop_again
+expect_exit 0 stasis restore "$TARGET"
+mv "$BUNDLE/rootfs" "$BUNDLE/aside"
+touch "$BUNDLE/rootfs"
+expect_exit 7 stasis restore "$TARGET" --replace
+[[ $ERR == *"the checkpoint is unharmed"* ]] || fail "what is said: $ERR"
+rm "$BUNDLE/rootfs"
+mv "$BUNDLE/aside" "$BUNDLE/rootfs"
 expect_exit 0 stasis restore "$TARGET"
 assert_runs "$AT_STOP"
 rc delete --force "$ID"

@@ -29,6 +29,17 @@ for at in $(moments start pre-dump network-lock query-ext-files post-dump networ
     snapshot_fault criu "$at"
 done
 for at in network-lock:answered post-dump:asked post-dump:answered; do snapshot_fault "stasis criu" "$at"; done
+
+echo "== a paused one"
+rc pause "$ID"
+for at in network-lock:asked post-dump:asked end:asked; do
+    with_fault "$at" FAULT_KILL=criu -- snapshot "$TARGET" struck
+    [[ $CODE =~ ^[01]$ ]] || fail "exit code $CODE: $ERR"
+    check_eq "$(container_field "$ID" status)" paused "status after CRIU died at $at"
+    fault_says "target is paused"
+done
+rc resume "$ID"
+assert_next_snapshot
 rc delete --force "$ID"
 
 tree_target
@@ -37,4 +48,4 @@ for at in $(moments start pre-dump query-ext-files post-dump end); do
     snapshot_fault criu "$at"
 done
 for at in query-ext-files:answered post-dump:answered; do snapshot_fault "stasis criu" "$at"; done
-faults_total 60
+faults_total 63

@@ -47,6 +47,20 @@ for at in $(moments start pre-dump network-lock query-ext-files post-dump end); 
     stop_fault criu "$at"
 done
 for at in network-lock:answered post-dump:asked post-dump:answered; do stop_fault "stasis criu" "$at"; done
+
+echo "== what ran on after its state was sealed is not put back by restore --all"
+with_fault post-dump:answered "FAULT_KILL=stasis criu" -- stateful-stop --all
+STOP=$(newest_stop)
+[ -n "$STOP" ] || fail "nothing was sealed: $ERR"
+assert_runs 0
+RAN_TO=$(count)
+rc kill "$ID" KILL
+wait_for 10 "the target's end" target_gone
+expect_exit 1 stasis restore --all
+[[ $ERR == *"was killed before it had ended"*"may have run since"* ]] || fail "what is said: $ERR"
+check_ge "$(count)" "$RAN_TO" "its files"
+expect_exit 0 stasis restore "$TARGET"
+fault_says "restored by hand alone"
 rc delete --force "$ID"
 
 tree_target
@@ -55,4 +69,4 @@ for at in $(moments start pre-dump query-ext-files post-dump end); do
     stop_fault criu "$at"
 done
 for at in query-ext-files:answered post-dump:answered; do stop_fault "stasis criu" "$at"; done
-faults_total 40
+faults_total 41

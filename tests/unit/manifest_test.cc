@@ -53,7 +53,7 @@ Manifest sample() {
     m.network.outside = {{"br" + kOddBytes, "bridge", "02:00:00:00:00:02", 3, 1500, true, {}, {}, "", ""},
                          {"veth1", "veth", "02:00:00:00:00:03", 4, 1450, false, {}, {}, "eth0", "br" + kOddBytes}};
     m.network.lost = {"the device '" + kOddBytes + "'"};
-    m.rootfs = {"overlay", "/merged/" + kOddBytes, "/upper", "lowerdir=/a:/b,upperdir=/c", "earlier"};
+    m.rootfs = {"overlay", "/merged/" + kOddBytes, "/upper", "lowerdir=/a:/b,upperdir=/c", "earlier", {kOddBytes}};
     m.volumes = {{"/data/" + kOddBytes, "/mnt/" + kOddBytes, "0"}};
     m.freeze_us = 123456;
     m.image_bytes = 1ULL << 40;
@@ -82,6 +82,7 @@ TEST_CASE("a manifest comes back as it was written") {
     REQUIRE(back.rootfs.path == written.rootfs.path);
     REQUIRE(back.rootfs.mount_options == written.rootfs.mount_options);
     REQUIRE(back.rootfs.linked_to == "earlier");
+    REQUIRE(back.rootfs.written == std::set<std::string>{kOddBytes});
     REQUIRE(back.volumes.size() == 1);
     REQUIRE(back.volumes[0].source == written.volumes[0].source);
     REQUIRE(back.volumes[0].destination == written.volumes[0].destination);

@@ -151,9 +151,10 @@ void make_tree(const Path& root) {
 struct Copied {
     TreeCopy copy;
     Copied(const Path& from, const Path& to, const std::function<void()>& between,
-           const std::set<std::string>& written = {}, std::optional<Parent> parent = std::nullopt)
+           const std::set<std::string>& written = {}, std::optional<Parent> parent = std::nullopt,
+           const std::set<std::string>& written_before = {})
         : copy(from, to, std::move(parent), -1) {
-        copy.start_first_pass();
+        copy.start_first_pass(written_before);
         copy.finish_first_pass(nothing_interrupts());
         between();
         copy.second_pass(written, nothing_interrupts());
@@ -383,6 +384,34 @@ TEST_CASE("a mapped file that changes after the first pass is copied again, noth
     REQUIRE(second.copy.shared_bytes() == std::string("still").size());
 }
 
+TEST_CASE("a mapping that was closed before the second pass has left its changes") {
+    const TempDir temp;
+    const Path from = temp / "from";
+    test::write(from / "mapped", std::string(4096, 'a'));
+    std::optional<Mapping> mapping(from / "mapped");
+    mapping->put('b');
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // as above
+    const auto close_with = [&](char byte) {
+        mapping->put(byte);
+        mapping.reset();
+    };
+
+    SECTION("it was there when the copy began") {
+        const Copied copied(from, temp / "to", [&] { close_with('c'); }, {}, {}, {"mapped"});
+        require_equal(from, temp / "to");
+        REQUIRE(copied.copy.written().empty());
+    }
+    SECTION("it was there when the parent was made") {
+        const Copied first(from, temp / "first", [] {}, {"mapped", "elsewhere"});
+        REQUIRE(first.copy.written() == std::set<std::string>{"mapped"});
+        close_with('c');
+        const Copied second(
+            from, temp / "second", [] {}, {}, Parent{temp / "first", first.copy.records(), first.copy.written()});
+        require_equal(from, temp / "second");
+        REQUIRE(test::read(temp / "first/mapped").starts_with("ba"));
+    }
+}
+
 TEST_CASE("a folder that took another's name is not taken for it") {
     const TempDir temp;
     const Path from = temp / "from";
@@ -415,7 +444,7 @@ TEST_CASE("a copy that fails says why") {
     REQUIRE_THROWS_AS(copy_entries(temp / "from", temp / "to", {"file", "vanished"}, nothing_interrupts()), Error);
     sys::Interrupts passed{Clock::now() - std::chrono::seconds(1)};
     TreeCopy copy(temp / "from", temp / "late", std::nullopt, -1);
-    copy.start_first_pass();
+    copy.start_first_pass({});
     REQUIRE_THROWS_AS(copy.finish_first_pass(passed), Error);
 }
 
