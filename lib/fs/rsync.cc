@@ -1,6 +1,7 @@
 #include "lib/fs/rsync.h"
 
 #include "lib/base/error.h"
+#include "lib/sys/unlinked.h"
 
 namespace stasis::fs {
 namespace {
@@ -24,7 +25,7 @@ Rsync Rsync::start(const RsyncJob& job) {
     // "--" and absolute paths: no name can look like an option or a host.
     command.args.insert(command.args.end(), {"--", job.from.string() + "/", job.to.string() + "/"});
     if (job.lock_fd >= 0) command.descriptors.emplace_back(job.lock_fd, job.lock_fd);
-    return Rsync(job, sys::Running::start(command));
+    return Rsync(job, sys::start_unlinked(std::move(command), job.exact ? job.to : job.from));
 }
 
 void Rsync::finish(sys::Interrupts& interrupts) {

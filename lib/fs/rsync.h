@@ -11,15 +11,15 @@ namespace stasis::fs {
 
 using sys::Path;
 
-/// How one tree is copied onto another. Always kept: owners by number, modes, times to the
-/// nanosecond, hard links, ACLs, extended attributes, devices, holes. Never crosses into another
-/// file system.
+/// How one tree, which may be alive, is copied onto another. No symbolic link is followed in the one that may be alive.
+/// Always kept: owners by number, modes, times to the nanosecond, hard links, ACLs, extended attributes, devices,
+/// holes. Never crosses into another file system.
 struct RsyncJob {
     Path from;
     Path to;
     /// Files that are the same there are hard-linked instead of copied.
     std::optional<Path> link_to{};
-    /// Compare by content rather than by size and time, and delete what is not in `from`.
+    /// Compare by content rather than by size and time, and delete what is not in `from`. It is `to` that may be alive.
     bool exact = false;
     /// Files may change and vanish while they are read (first pass on a live tree).
     bool live = false;

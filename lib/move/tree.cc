@@ -13,6 +13,7 @@
 
 #include "lib/sys/child.h"
 #include "lib/sys/socket.h"
+#include "lib/sys/unlinked.h"
 
 namespace stasis::move {
 namespace {
@@ -152,7 +153,7 @@ void send_tree(Channel& channel, const TreeJob& job, sys::Interrupts& interrupts
                     "target:/"};
     command.unset_env = {"RSYNC_RSH", "RSYNC_PARTIAL_DIR", "RSYNC_PROTECT_ARGS", "RSYNC_OLD_ARGS"};
     command.descriptors = {{theirs.get(), theirs.get()}};
-    sys::Running rsync = sys::Running::start(command);
+    sys::Running rsync = sys::start_unlinked(std::move(command), job.from);
     theirs.reset();
     if (const std::optional<Rsync> asked = read_arguments(ours.get(), interrupts)) {
         *frame.mutable_rsync() = *asked;
@@ -190,7 +191,7 @@ void receive_tree(Channel& channel, const Tree& asked, const Path& to, int lock_
     command.in = theirs.get();
     command.out = theirs.get();
     if (lock_fd >= 0) command.descriptors.emplace_back(lock_fd, lock_fd);
-    sys::Running rsync = sys::Running::start(command);
+    sys::Running rsync = sys::start_unlinked(std::move(command), to);
     theirs.reset();
     Relay(channel, std::move(ours), interrupts).run();
     const sys::RunResult result = rsync.finish(&interrupts);

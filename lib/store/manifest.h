@@ -39,11 +39,11 @@ struct Volume {
 
 /// How the root file system was kept.
 struct Rootfs {
-    std::string backend = "none";  ///< "none", "copy", "overlay", "upper" or "btrfs"
-    std::string path;              ///< where it lies on the host
-    std::string source;            ///< what was copied: path itself, or the overlay's upper folder
-    std::string mount_options;     ///< of an overlay, to mount it again
-    std::string linked_to;         ///< checkpoint whose unchanged files are shared by hard links
+    std::string backend = "none";     ///< "none", "copy", "overlay", "upper" or "btrfs"
+    std::string path;                 ///< where it lies on the host
+    std::string source;               ///< what was copied: path itself, or the overlay's upper folder
+    std::string mount_options;        ///< of an overlay, to mount it again
+    std::string linked_to;            ///< checkpoint whose unchanged files are shared by hard links
     std::set<std::string> written{};  ///< files that were being written: their time stamps may not tell of changes
 };
 

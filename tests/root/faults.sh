@@ -195,13 +195,15 @@ no_small_store() {
 
 fill="head -c 100M /dev/zero >$SMALL/filler || true"
 
-# moments POINT...: POINT:asked, :answered and :done of notifications, the only one of `start` and `end`.
+# moments POINT...: POINT:asked and :done of notifications, the only one of `start` and `end`. Whether an answer was given
+# that nobody has read matters where it seals a state: in `post-dump`, which is :answered as well.
 moments() {
     local point
     for point in "$@"; do
         case $point in
             start | end) echo "$point:asked" ;;
-            *) echo "$point:asked" "$point:answered" "$point:done" ;;
+            post-dump) echo "$point:asked" "$point:answered" "$point:done" ;;
+            *) echo "$point:asked" "$point:done" ;;
         esac
     done
 }

@@ -48,4 +48,4 @@ for at in $(moments start pre-dump query-ext-files post-dump end); do
     snapshot_fault criu "$at"
 done
 for at in query-ext-files:answered post-dump:answered; do snapshot_fault "stasis criu" "$at"; done
-faults_total 63
+faults_total 52

@@ -69,4 +69,4 @@ for at in $(moments start pre-dump query-ext-files post-dump end); do
     stop_fault criu "$at"
 done
 for at in query-ext-files:answered post-dump:answered; do stop_fault "stasis criu" "$at"; done
-faults_total 41
+faults_total 46

@@ -158,8 +158,9 @@ podman unpause "$NAME" >/dev/null
 check_alive "a container that was paused"
 no_traces
 
-echo "== 512 MiB of memory"
-new_container memory --network none -- memory /status 512
+if [ "$PODMAN_RUNTIME" = runc ]; then MEGABYTES=512; else MEGABYTES=64; fi
+echo "== $MEGABYTES MiB of memory"
+new_container memory --network none -- memory /status $MEGABYTES
 of_memory() { field "$1" "$(in_pod cat /status)"; }
 was_checked() { [ "$(of_memory checks)" -gt "$1" ]; }
 has_status() { [ -n "$(in_pod cat /status)" ]; }

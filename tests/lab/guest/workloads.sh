@@ -74,17 +74,20 @@ goes_on() {
     say "goes-on $id $(field counter "$before") $(field counter "$now")"
 }
 
-step_down() {
-    local other
-    start_all
+stop_all() {
+    local other id
     stasis check
     for other in /boot/config-*; do
         [ "$other" = "/boot/config-$(uname -r)" ] || stasis check --for-kernel "${other#*config-}"
     done
     stasis stateful-stop --all
-    local id
     for id in "${CONTAINERS[@]}"; do ! runs "$id" || fail "$id still runs"; done
     remember "${CONTAINERS[@]}"
+}
+
+step_down() {
+    start_all
+    stop_all
 }
 
 step_up() {
@@ -92,6 +95,11 @@ step_up() {
     stasis restore --all
     local id
     for id in "${CONTAINERS[@]}"; do goes_on "$id"; done
+}
+
+step_up_and_down() {
+    step_up
+    stop_all
 }
 
 # --- with the units of dist/ ---
@@ -118,7 +126,7 @@ step_unit_up() {
 # --- with a power cut ---
 
 sealed() { find "/var/lib/stasis/runc/$1" -mindepth 1 -maxdepth 1 -name 'stop-*' ! -name '*.partial' 2>/dev/null | grep -q .; }
-some_sealed() { local id; for id in "${CONTAINERS[@]}"; do ! sealed "$id" || return 0; done; return 1; }
+two_sealed() { local id count=0; for id in "${CONTAINERS[@]}"; do ! sealed "$id" || ((++count)); done; ((count > 1)); }
 some_run() { local id; for id in "${CONTAINERS[@]}"; do ! runs "$id" || return 0; done; return 1; }
 all_run() { local id; for id in "${CONTAINERS[@]}"; do runs "$id" || return 1; done; }
 
@@ -127,33 +135,10 @@ step_cut_down() {
     start_all
     remember "${CONTAINERS[@]}"
     stasis stateful-stop --all --jobs 1 &
-    wait_for 120 some_sealed
+    wait_for 120 two_sealed
     say cut
     wait
     fail "the power is still on"
-}
-
-# Each is back as it was when it was sealed, or stasis says that there is nothing to bring back.
-step_after_cut_down() {
-    local id restored=0
-    # The one that was in the middle is named so; nothing else is amiss.
-    stasis verify >"$STATE/verify" || [ $? = 6 ]
-    cat "$STATE/verify"
-    [ "$(grep -c DAMAGED "$STATE/verify")" = "$(grep -c 'it is interrupted' "$STATE/verify")" ] || fail "one is damaged"
-    stasis restore --all
-    for id in "${CONTAINERS[@]}"; do
-        if sealed "$id"; then
-            goes_on "$id"
-            restored=$((restored + 1))
-        else
-            ! runs "$id" || fail "$id was not sealed, and runs"
-            ! stasis restore "runc:$id" 2>"$STATE/why" || fail "$id was not sealed, and was restored"
-            grep -q 'error: ' "$STATE/why" || fail "no word about $id"
-            say "nothing-of $id: $(head -n 1 "$STATE/why")"
-        fi
-    done
-    [ "$restored" -gt 0 ] || fail "nothing was sealed when the power went"
-    say "restored $restored of ${#CONTAINERS[@]}"
 }
 
 step_cut_up() {
@@ -165,18 +150,32 @@ step_cut_up() {
     fail "the power is still on"
 }
 
-# What had begun to run again may be skipped by --all, which says so; it comes back when it is asked for.
-step_after_cut_up() {
-    local id
-    stasis verify
+# Each is back as it was when it was sealed, or stasis says that there is nothing to bring back. What had begun to run
+# again may be skipped by --all, which says so; it comes back when it is asked for.
+step_after_cuts() {
+    local id restored=0
+    # The one that was in the middle of its stop is named so; nothing else is amiss.
+    stasis verify >"$STATE/verify" || [ $? = 6 ]
+    cat "$STATE/verify"
+    [ "$(grep -c DAMAGED "$STATE/verify")" = "$(grep -c 'it is interrupted' "$STATE/verify")" ] || fail "one is damaged"
     stasis restore --all >"$STATE/report" || true
     for id in "${CONTAINERS[@]}"; do
-        if ! runs "$id"; then
-            grep "runc:$id" "$STATE/report" || fail "not a word of $id: $(<"$STATE/report")"
-            stasis restore "runc:$id"
+        if sealed "$id"; then
+            if ! runs "$id"; then
+                grep "runc:$id" "$STATE/report" || fail "not a word of $id: $(<"$STATE/report")"
+                stasis restore "runc:$id"
+            fi
+            goes_on "$id"
+            restored=$((restored + 1))
+        else
+            ! runs "$id" || fail "$id was not sealed, and runs"
+            ! stasis restore "runc:$id" 2>"$STATE/why" || fail "$id was not sealed, and was restored"
+            grep -q 'error: ' "$STATE/why" || fail "no word about $id"
+            say "nothing-of $id: $(head -n 1 "$STATE/why")"
         fi
-        goes_on "$id"
     done
+    [ "$restored" -gt 1 ] || fail "$restored were sealed when the power went"
+    say "restored $restored of ${#CONTAINERS[@]}"
 }
 
 # --- memory that is copied before the freeze: these kernels can tell what changes after that ---
@@ -203,26 +202,40 @@ snapshot_ahead() {
     memory_is_right
 }
 
-step_ahead() {
-    local name report
+start_writer() {
     runc run -d --bundle /lab/bundles/writer writer </dev/null >/dev/null 2>&1 || fail "runc run writer"
     wait_for 60 counts_beyond writer 20
     snapshot_ahead full --full
+}
+
+restored_right() { # NAME
+    stasis restore writer "$1" --replace
+    memory_is_right
+}
+
+lazily_right() { # NAME
+    local report
+    report=$(stasis --json restore writer "$1" --replace --lazy)
+    grep -qE 'nr_lazy: +[0-9]{5}$' "$(json path <<<"$report")"/logs/restore-*.log || fail "$1: its memory came first"
+    memory_is_right
+}
+
+step_ahead() {
+    start_writer
     snapshot_ahead increment
+    restored_right full
+    restored_right increment
+    lazily_right increment
+}
+
+step_ahead_packed() {
+    start_writer
     snapshot_ahead packed --compress zstd
-    for name in full increment packed; do
-        stasis restore writer "$name" --replace
-        memory_is_right
-    done
-    for name in full increment; do
-        report=$(stasis --json restore writer "$name" --replace --lazy)
-        grep -qE 'nr_lazy: +[0-9]{5}$' "$(json path <<<"$report")"/logs/restore-*.log || fail "$name: its memory came first"
-        memory_is_right
-    done
+    restored_right packed
+    lazily_right full
     # Less than half of the memory more: everything is sent in the freeze.
     [ "$(stasis --json snapshot writer small --buffer 130M | json ahead_bytes)" = 0 ] || fail "copied without room"
-    stasis restore writer small --replace
-    memory_is_right
+    restored_right small
 }
 
 # --- one of two hosts, which does what it is told over ssh until it is told to go ---
