@@ -416,8 +416,7 @@ class Departure : public Escort {
     Path network_;  ///< that outlives it, if there is one
 
     timespec copy_began_{};
-    std::set<std::string>
-        written_;  ///< seen from its root: what was being written when the copy began, and at the freeze
+    std::set<std::string> written_;  ///< seen from its root, when the copy began and at the freeze
     std::vector<std::string> warnings_;
     bool was_told_ = false;  ///< the hook
     bool accepted_ = false;  ///< something of it may be there
