@@ -29,7 +29,7 @@ request=$(grep 'type: RESTORE' "$FAKE_CRIU_TRACE")
 for part in "notify_scripts: true" "tcp_established: true" "file_locks: true" "manage_cgroups_mode: IGNORE"; do
     check_has "$request" "$part"
 done
-check_like "$(ls "$STORE/pid/$T/$stop/logs")" $'dump.log\nlast-restore.json\n(restore-20[0-9TZ]*.log\n)+stats-dump'
+check_like "$(ls "$STORE/pid/$T/$stop/logs")" $'dump.log\nended\nlast-restore.json\n(restore-20[0-9TZ]*.log\n)+stats-dump'
 works stasis verify
 works stasis --json restore "pid:$T" snap
 check_eq "$(json '[sorted(d), d["target"], d["checkpoint"], d["path"], d["pid"]]')" \
