@@ -73,8 +73,8 @@ TreeCopy::TreeCopy(Path from, Path to, std::optional<Parent> parent, int lock_fd
     : from_(std::move(from)), to_(std::move(to)), parent_(std::move(parent)), lock_fd_(lock_fd) {}
 
 void TreeCopy::start_first_pass(const std::set<std::string>& written) {
-    written_ = written;
-    if (parent_) written_.insert(parent_->written.begin(), parent_->written.end());
+    suspects_ = written;
+    if (parent_) suspects_.insert(parent_->written.begin(), parent_->written.end());
     before_ = Before::look(from_);
     sys::make_directory(to_, 0700);
     if (!parent_ && copy_at_once(from_, to_)) return;
@@ -107,20 +107,20 @@ void TreeCopy::finish_first_pass(sys::Interrupts& interrupts) {
 }
 
 void TreeCopy::second_pass(const std::set<std::string>& written, sys::Interrupts& interrupts) {
-    written_.insert(written.begin(), written.end());
-    const Changes changes = compare(from_, std::move(copied_), before_, written_, records_, interrupts);
+    suspects_.insert(written.begin(), written.end());
+    const Changes changes = compare(from_, std::move(copied_), before_, suspects_, records_, interrupts);
     for (const std::string& path : changes.remove) {
         sys::remove_tree(to_ / path);
         forget(records_, path);
         forget(shared_, path);
     }
-    if (!changes.copy.empty()) copy_again(changes.copy, interrupts);
-    written_.clear();
+    copy_again(changes.copy, interrupts);
     for (const std::string& path : written)
         if (records_.contains(path)) written_.insert(path);
 }
 
 void TreeCopy::copy_again(const std::vector<std::string>& paths, sys::Interrupts& interrupts) {
+    if (paths.empty()) return;
     for (const std::string& path : paths) {
         unlink_below(to_, path);
         records_.erase(path);

@@ -54,7 +54,8 @@ class TreeCopy {
     Before before_;
     std::optional<Rsync> first_pass_;
     FileRecords records_;
-    std::set<std::string> written_;                ///< after the first pass: what to compare in the second one
+    std::set<std::string> suspects_;               ///< of the first pass, for the second one
+    std::set<std::string> written_;                ///< of the second pass
     Copied copied_;                                ///< between the passes
     std::map<std::string, std::uint64_t> shared_;  ///< sizes of the files that share their inode with the parent's
 };

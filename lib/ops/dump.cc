@@ -108,18 +108,20 @@ class Dump {
             if (!partial.sealed()) keep_log(error, partial);
             throw;
         }
-        if (!request_.wishes.directory) clear_failures(target);
+        if (!request_.wishes.directory)
+            try_to("what is left of earlier failures could not be removed: ",
+                   [&] { context_.store.clear_failures(target.runtime(), target.container); });
         return report(target, location, partial);
     }
 
   private:
-    /// The dump is done, whatever becomes of what earlier ones left.
-    void clear_failures(const Target& target) {
+    /// For a step after which the dump is done, whatever becomes of it. `failure` is what a warning begins with.
+    template <typename Step>
+    void try_to(const std::string& failure, Step step) const {
         try {
-            context_.store.clear_failures(target.runtime(), target.container);
-        } catch (const std::exception& error) {
-            context_.progress.warn(std::string("what is left of earlier failures could not be removed: ") +
-                                   error.what());
+            as_errors(step);
+        } catch (const Error& error) {
+            context_.progress.warn(failure + error.message());
         }
     }
 
@@ -259,17 +261,10 @@ class Dump {
         if (request_.escort != nullptr) request_.escort->gone();
         if (request_.kind == DumpKind::snapshot) return write_and_seal(partial);
         wait_for_end();
-        note_end(location);
-        put_away(target);
-    }
-
-    /// For restore_all(), which asks what ran on instead.
-    void note_end(const store::Location& location) const {
-        try {
-            as_errors([&] { store::note_end(location); });
-        } catch (const Error& error) {
-            context_.progress.warn("it can't be noted that it ended: " + error.message());
-        }
+        // For restore_all(), which asks what ran on instead.
+        try_to("it can't be noted that it ended: ", [&] { store::note_end(location); });
+        // What it can't put away now the runtime does later, or the restore.
+        try_to("", [&] { target.adapter->put_away(target.container); });
     }
 
     /// What has no field in a request CRIU reads from a file; so it does, where the dump is lazy, who asks it for pages
@@ -408,15 +403,6 @@ class Dump {
         for (const proc::Stat& task : tasks_) (void)proc::wait_until_ended(task.id, kDeathTimeoutMs);
     }
 
-    /// What it can't put away now the runtime does later, or the restore.
-    void put_away(const Target& target) const {
-        try {
-            as_errors([&] { target.adapter->put_away(target.container); });
-        } catch (const Error& error) {
-            context_.progress.warn(error.message());
-        }
-    }
-
     /// A snapshot's target runs again by now; a stop's has yet to end.
     void write_and_seal(store::Partial& partial) {
         if (receiver_) write_pages(partial);
@@ -433,6 +419,8 @@ class Dump {
     void after_failure(Error& error, store::Partial& partial, const Settlement& settlement) {
         const bool as_it_was =
             settlement.settle(partial.folders().logs() / kLogName, partial.sealed()) && settlement.lives_on();
+        if (as_it_was && settlement.pause_again())
+            context_.progress.warn("it was paused, and ran for a moment until it was paused again");
         if (!as_it_was && partial.sealed()) {
             for (const proc::Stat& task : tasks_) proc::kill_and_wait(task.id);
             context_.progress.warn("CRIU failed after the state was sealed (" + error.message() +
@@ -511,7 +499,7 @@ DumpReport dump(Context& context, DumpRequest request) {
     require_root();
     for (auto pause = kPauses.begin();; ++pause) {
         try {
-            return Dump(context, request).run();
+            return as_errors([&] { return Dump(context, request).run(); });
         } catch (Error& error) {
             if (!error.transient() || request.escort != nullptr) throw;
             request.copy_ahead = false;  // the plainest way is the surest

@@ -474,7 +474,7 @@ MoveReport move_to_host(Context& context, const MoveRequest& request) {
     stop.escort = &departure;
     std::optional<DumpReport> dumped;
     try {
-        dumped = as_errors([&] { return dump(context, stop); });
+        dumped = dump(context, stop);
     } catch (Error& error) {
         departure.call_off(error);
         departure.tell_end("failed");

@@ -68,7 +68,7 @@ class RestoreAll {
         one.arguments = {one.result.target, entry.checkpoint};
         try {
             if (!readable)  // throws, and says why
-                (void)store::read_manifest(context_.store.location(adapter.name(), entry.container, entry.checkpoint));
+                (void)store::read_manifest(location_of(entry));
             one.rank = rank(adapter, entry);
             one.result.reason = why_not(adapter, entries, entry);
             if (!one.result.reason.empty()) one.result.outcome = Outcome::skipped;
@@ -89,9 +89,11 @@ class RestoreAll {
         }
     }
 
-    store::Folders folders_of(const store::Entry& entry) const {
-        return {context_.store.location(entry.runtime, entry.container, entry.checkpoint).path()};
+    store::Location location_of(const store::Entry& entry) const {
+        return context_.store.location(entry.runtime, entry.container, entry.checkpoint);
     }
+
+    store::Folders folders_of(const store::Entry& entry) const { return {location_of(entry).path()}; }
 
     /// When the newest was sealed: nothing writes to the manifest later.
     std::filesystem::file_time_type sealed(const store::Entry& newest) const {
@@ -103,8 +105,7 @@ class RestoreAll {
         for (const store::Entry& entry : entries) {
             if (!entry.found.manifest) continue;
             const store::Folders folders = folders_of(entry);
-            std::optional<store::LastRestore> last =
-                store::last_restore(context_.store.location(entry.runtime, entry.container, entry.checkpoint));
+            std::optional<store::LastRestore> last = store::last_restore(location_of(entry));
             if (last && last->worked && std::filesystem::last_write_time(folders.last_restore()) > sealed(newest))
                 return last;
         }
@@ -121,8 +122,7 @@ class RestoreAll {
             return "it was restored at " + later->time + ", and has ended since" + by_hand;
         if (!entry.found.manifest->restored_with_all) return "it was stopped alone, not with --all" + by_hand;
 
-        const std::optional<store::LastRestore> last =
-            store::last_restore(context_.store.location(adapter.name(), entry.container, entry.checkpoint));
+        const std::optional<store::LastRestore> last = store::last_restore(location_of(entry));
         std::string doubt;
         if (last && last->boot_id != this_host().boot_id)
             doubt = "its restore failed at " + last->time + ", before the last boot";
@@ -140,7 +140,7 @@ class RestoreAll {
     /// A file of its own that was written after its state was sealed, where nobody has noted that it ended then; or "".
     std::string changed_since(const store::Entry& entry) const {
         const store::Manifest& manifest = *entry.found.manifest;
-        if (store::has_ended(context_.store.location(entry.runtime, entry.container, entry.checkpoint))) return "";
+        if (store::has_ended(location_of(entry))) return "";
         const auto at = std::chrono::file_clock::to_sys(sealed(entry)).time_since_epoch();
         const auto seconds = std::chrono::floor<std::chrono::seconds>(at);
         const timespec since{seconds.count(), std::chrono::nanoseconds(at - seconds).count()};

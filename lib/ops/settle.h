@@ -18,8 +18,12 @@ class Settlement {
     /// outlives it: an open network would reset the connections before they are restored.
     bool settle(const sys::Path& log, bool sealed) const;
 
-    /// Does the target still live a moment after CRIU's end? Takes 200 ms. One that was paused is paused again then.
+    /// Does the target still live a moment after CRIU's end? Takes 200 ms.
     bool lives_on() const;
+
+    /// A CRIU that died had thawed a paused target, to work on its tasks. Not before lives_on(), or it could not show
+    /// that it does. Returns whether it ran meanwhile.
+    bool pause_again() const;
 
   private:
     bool wait_until_settled() const;

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "lib/base/error.h"
+#include "lib/proc/freezer.h"
 #include "lib/runtime/oci.h"
 #include "lib/sys/child.h"
 
@@ -23,11 +24,6 @@ std::optional<proc::Stat> init_of(const Path& task) {
     std::istringstream text(sys::read_file_if_exists(task / "init.pid").value_or(""));
     pid_t pid = 0;
     return text >> pid ? proc::read_stat(pid) : std::nullopt;
-}
-
-bool is_frozen(const Path& freezer) {
-    return sys::read_file_if_exists(freezer / "freezer.state").value_or("") == "FROZEN\n" ||
-           sys::read_file_if_exists(freezer / "cgroup.freeze").value_or("") == "1\n";
 }
 
 Json config_of_docker(const std::string& id) {
@@ -57,7 +53,7 @@ Status ShimAdapter::status(const std::string& container) const {
     if (found.empty()) return exists(container) ? Status::stopped : Status::absent;
     const std::optional<proc::Stat> init = init_of(found.front());
     if (!init) return Status::stopped;
-    return is_frozen(freezer_of(init->id)) ? Status::paused : Status::running;
+    return proc::is_frozen(freezer_of(init->id)) ? Status::paused : Status::running;
 }
 
 Description ShimAdapter::describe(const std::string& container) const {
@@ -73,7 +69,7 @@ Description ShimAdapter::describe(const std::string& container) const {
     const Json config = read_oci_config(task);
     const Path rootfs = task / config.value("/root/path"_json_pointer, "rootfs");
     Description description =
-        describe_oci({task, rootfs, init->id, is_frozen(freezer_of(init->id))}, config, runc_mount_key);
+        describe_oci({task, rootfs, init->id, proc::is_frozen(freezer_of(init->id))}, config, runc_mount_key);
     description.runtime = name_;
     description.name = container;
     return description;

@@ -1,7 +1,10 @@
 #include "lib/sys/archive.h"
 
+#include <fcntl.h>
+
 #include "lib/base/error.h"
 #include "lib/sys/child.h"
+#include "lib/sys/unpacker.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/support.h"
 
@@ -42,6 +45,16 @@ TEST_CASE("what is there is not overwritten by an archive") {
     REQUIRE(contains(error.hint(), "--output"));
     REQUIRE(test::read(temp / "taken") == "kept");
     REQUIRE(error_of([&] { const Archive archive(temp / "none/a"); }).kind() == Kind::failed);
+}
+
+TEST_CASE("a manifest of many files comes back whole") {
+    const TempDir temp;
+    const std::string text = std::string(100 << 20, 'm');  // of some 700,000
+    Archive archive(temp / "a.tar.zst");
+    archive.add("manifest.json", text);
+    archive.finish();
+    Unpacker reader(open_path(temp / "a.tar.zst", O_RDONLY), "a");
+    REQUIRE((reader.read_file("manifest.json") == text));  // in brackets: not to be printed
 }
 
 TEST_CASE("files are read whether compressed or not") {
