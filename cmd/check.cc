@@ -59,6 +59,7 @@ Json to_json(const ops::TargetCheck& check) {
             {"ok", blockers.empty()},
             {"tasks", check.found.seen.tasks.size()},
             {"memory_bytes", check.found.seen.memory_bytes},
+            {"tmpfs_bytes", check.found.seen.tmpfs_bytes},
             {"look_us", check.look_us},
             {"blockers", blockers},
             {"warnings", stasis::to_json(check.found.seen.warnings)},

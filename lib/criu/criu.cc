@@ -196,12 +196,12 @@ bool tracks_memory(const Binary& criu, sys::Interrupts& interrupts) {
 }
 
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts, const std::vector<int>& inherited, const std::function<void()>& meanwhile) {
+               sys::Interrupts& interrupts, const Equipment& equipment, const std::function<void()>& meanwhile) {
     rpc::Request request;
     request.set_type(rpc::DUMP);
     options.set_notify_scripts(true);
     *request.mutable_opts() = std::move(options);
-    Swrk process = Swrk::start(criu.path, true, inherited);
+    Swrk process = Swrk::start(criu.path, true, equipment);
     Conversation conversation(process, log, on_event, interrupts);
     process.send(request);
     if (meanwhile) meanwhile();

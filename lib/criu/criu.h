@@ -72,13 +72,13 @@ struct DumpTimes {
 /// switched on here, because without them a client that dies still leaves the target killed.
 /// A signal or the deadline before `post-dump` refuses the next notification, so that CRIU rolls
 /// back; from the answer to `post-dump` on it is too late and both are ignored.
-/// `inherited`: descriptors that CRIU gets under the same numbers. A lock among them is held until CRIU has rolled
-/// back, should we die before: the next run waits for it.
+/// A lock among the descriptors of `equipment` is held until CRIU has rolled back, should we die before: the next run
+/// waits for it.
 /// `meanwhile` is called when the request is sent: CRIU takes tens of milliseconds to get ready. Should it throw,
 /// CRIU is ended, which touches nothing before its first notification is answered.
 /// Throws Kind::failed with the causal lines of the log when CRIU fails.
 DumpTimes dump(const Binary& criu, rpc::Options options, const sys::Path& log, const OnEvent& on_event,
-               sys::Interrupts& interrupts, const std::vector<int>& inherited = {},
+               sys::Interrupts& interrupts, const Equipment& equipment = {},
                const std::function<void()>& meanwhile = {});
 
 /// Runs a RESTORE of a bare process tree; returns the pid of its root. After a signal or the deadline a CRIU

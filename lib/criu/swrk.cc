@@ -35,7 +35,7 @@ int milliseconds(std::chrono::milliseconds time) { return static_cast<int>(time.
 Swrk::Swrk(sys::Child child, sys::UniqueFd socket, sys::UniqueFd output)
     : child_(std::move(child)), socket_(std::move(socket)), output_(std::move(output)) {}
 
-Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, const std::vector<int>& inherited) {
+Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, const Equipment& equipment) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) < 0)
         throw system_error(errno, "create a socket for CRIU");
@@ -50,10 +50,11 @@ Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, const s
     command.args = {criu_binary, "--no-default-config", "swrk", std::to_string(theirs.get())};
     // --no-default-config does not keep CRIU from reading this one.
     command.unset_env = {"CRIU_CONFIG_FILE"};
+    command.set_env = equipment.environment;
     command.out = output.get();
     command.err = output.get();
     command.descriptors = {{theirs.get(), theirs.get()}};
-    for (const int fd : inherited) command.descriptors.emplace_back(fd, fd);
+    for (const int fd : equipment.descriptors) command.descriptors.emplace_back(fd, fd);
     command.own_process_group = own_process_group;
     sys::Child child = sys::Child::start(command);
     // `theirs` closes here: kept open, a crash of CRIU would never become an end of file.

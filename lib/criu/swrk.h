@@ -18,6 +18,12 @@ struct Packet {
     sys::UniqueFd descriptor;
 };
 
+/// What a CRIU is started with.
+struct Equipment {
+    std::vector<int> descriptors;          ///< that it gets under the same numbers
+    std::vector<std::string> environment;  ///< "NAME=value", replacing what is inherited
+};
+
 /// A `criu swrk` process and the SOCK_SEQPACKET socket to it: one packet is one message, no
 /// length prefix. The destructor closes the socket, upon which a CRIU in mid-dump rolls back by
 /// itself, and reaps it.
@@ -25,8 +31,7 @@ class Swrk {
   public:
     /// Starts CRIU. The process that calls this must own images_dir_fd and work_dir_fd of later
     /// requests: CRIU opens them through /proc/<peer pid>/fd/N.
-    /// `inherited`: descriptors that CRIU gets under the same numbers.
-    static Swrk start(const std::string& criu_binary, bool own_process_group, const std::vector<int>& inherited = {});
+    static Swrk start(const std::string& criu_binary, bool own_process_group, const Equipment& equipment = {});
     Swrk(Swrk&&) = default;
     Swrk& operator=(Swrk&&) = delete;
     ~Swrk();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "lib/inspect/connections.h"
+#include "lib/inspect/mounts.h"
 
 namespace stasis::inspect {
 namespace {
@@ -76,6 +77,7 @@ Look look(const proc::Identity& root, const Surroundings& surroundings, Tcp tcp,
                                              [](const auto& socket) { return is_of_network(socket.second); });
     for (const Task& task : scene.tasks) result.tasks.push_back(task.stat);
     result.memory_bytes = scene.memory_bytes();
+    result.tmpfs_bytes = tmpfs_bytes(scene);
     return result;
 }
 

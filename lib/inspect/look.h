@@ -20,6 +20,7 @@ struct Look {
     OptionList options;                ///< that this tree needs, beside those that its runtime has chosen
     bool has_network_sockets = false;  ///< TCP, UDP and the like
     std::uint64_t memory_bytes = 0;    ///< Scene::memory_bytes()
+    std::uint64_t tmpfs_bytes = 0;     ///< inspect::tmpfs_bytes()
 };
 
 /// Looks at the tree below `root`. Blockers that may pass by themselves are looked at again, for less than

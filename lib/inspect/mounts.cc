@@ -1,8 +1,13 @@
 #include "lib/inspect/mounts.h"
 
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -60,6 +65,16 @@ struct UnknownMount {
 bool is_empty(pid_t pid, const std::string& folder) {
     std::error_code unreadable;
     return std::filesystem::is_empty(fmt::format("/proc/{}/root{}", pid, folder), unreadable) && !unreadable;
+}
+
+/// 0 where another mount covers it, or it has ended.
+std::uint64_t bytes_in(pid_t pid, const proc::Mount& mount) {
+    const std::string path = fmt::format("/proc/{}/root{}", pid, mount.mount_point);
+    struct stat top {};
+    struct statvfs size {};
+    if (::stat(path.c_str(), &top) < 0 || ::statvfs(path.c_str(), &size) < 0) return 0;
+    if (fmt::format("{}:{}", major(top.st_dev), minor(top.st_dev)) != mount.device) return 0;
+    return (size.f_blocks - size.f_bfree) * size.f_frsize;
 }
 
 /// The target's own, each once.
@@ -122,6 +137,20 @@ void choose_file_systems(const Scene& scene, OptionList& options) {
         if (!is_chosen && as_good_anew)
             options.push_back({"enable-fs", mount.type, "'" + mount.mount_point + "' is mounted anew at the restore"});
     }
+}
+
+std::uint64_t tmpfs_bytes(const Scene& scene) {
+    std::map<std::string, std::uint64_t> by_device;
+    for_each_mount_namespace(scene, [&](const Task& task, const std::vector<proc::Mount>& mounts) {
+        for (const proc::Mount& mount : mounts) {
+            if (mount.type != "tmpfs" || mount.root != "/" || is_external(scene, mount)) continue;
+            std::uint64_t& bytes = by_device[mount.device];
+            bytes = std::max(bytes, bytes_in(task.pid(), mount));
+        }
+    });
+    std::uint64_t total = 0;
+    for (const auto& [device, bytes] : by_device) total += bytes;
+    return total;
 }
 
 void find_in_mounts(const Scene& scene, Blockers& found) {

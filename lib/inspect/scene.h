@@ -17,6 +17,7 @@ namespace stasis::inspect {
 /// What is known about a target beside what /proc shows.
 struct Surroundings {
     bool has_nftables = false;             ///< `nft` is there: a lock can be made, and removed after a failure
+    bool has_pigz = false;                 ///< `pigz` is there, for what lies in a tmpfs
     bool network_outlives_target = false;  ///< so would a lock: none is made where there is nothing to lock
     bool has_runtime = false;              ///< a runtime restores it: it gives a container its console and cgroups back
     bool keeps_running = true;             ///< a snapshot; false for a stop

@@ -61,6 +61,7 @@ std::vector<Finding> check_host(Context& context) {
     std::vector<Finding> findings{check_kernel()};
     findings.push_back({"root", ::geteuid() == 0, true, ::geteuid() == 0 ? "yes" : "no", "run it with sudo"});
     findings.push_back(check_program("rsync", true, "it copies root file systems"));
+    findings.push_back(check_program("pigz", false, "files in a container's tmpfs take gzip ten times as long"));
     findings.push_back(check_program("runc", false, "without it only process trees and other runtimes' containers"));
     findings.push_back(check_nftables());
     findings.push_back(check_userfaultfd());

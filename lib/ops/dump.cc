@@ -14,6 +14,7 @@
 #include "lib/criu/criu.h"
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
+#include "lib/criu/pigz.h"
 #include "lib/ops/draft.h"
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
@@ -223,19 +224,19 @@ class Dump {
         options.set_pid(described.init.pid);
         options.set_leave_running(request_.kind == DumpKind::snapshot);
         criu::apply(manifest_.criu_options, found.criu->version, options);
-        std::vector<int> inherited{lock_fd_};
+        criu::Equipment equipment{{lock_fd_}, environment(found)};
         // CRIU would serve the memory itself once it is answered at `post-dump`. It is over by then: nobody asks.
         const sys::UniqueFd nobody = manifest_.lacks_memory ? sys::socket_pair().first : sys::UniqueFd();
         if (nobody) {
             options.set_lazy_pages(true);
-            inherited.push_back(nobody.get());
+            equipment.descriptors.push_back(nobody.get());
         }
         set_configuration(folders, options, nobody);
         start_receiver(found, folders);
         if (receiver_) {
             options.mutable_ps()->set_fd(receiver_->socket());
             if (copies_ahead_) track_memory(folders, options);
-            inherited.push_back(receiver_->socket());
+            equipment.descriptors.push_back(receiver_->socket());
         }
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
@@ -251,7 +252,7 @@ class Dump {
                 start_copying(described, partial);
             };
             const criu::DumpTimes times = as_errors([&] {
-                return criu::dump(*found.criu, options, log, on_event, context_.interrupts, inherited, meanwhile);
+                return criu::dump(*found.criu, options, log, on_event, context_.interrupts, equipment, meanwhile);
             });
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
@@ -265,6 +266,13 @@ class Dump {
         try_to("it can't be noted that it ended: ", [&] { store::note_end(location); });
         // What it can't put away now the runtime does later, or the restore.
         try_to("", [&] { target.adapter->put_away(target.container); });
+    }
+
+    /// For little of it gzip takes no longer.
+    std::vector<std::string> environment(const Examination& found) const {
+        constexpr std::uint64_t kWorthIt = 1 << 20;
+        if (found.seen.tmpfs_bytes < kWorthIt) return {};
+        return criu::environment_with_pigz(request_.compression.codec != pages::Codec::none);
     }
 
     /// What has no field in a request CRIU reads from a file; so it does, where the dump is lazy, who asks it for pages

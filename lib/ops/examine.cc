@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/criu/known_trouble.h"
 #include "lib/criu/options.h"
+#include "lib/criu/pigz.h"
 #include "lib/fs/survey.h"
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
@@ -41,7 +42,7 @@ std::uint64_t bytes_of_rootfs(const Context& context, const Target& target, cons
 /// What a checkpoint by these wishes takes.
 std::uint64_t bytes_kept(const Context& context, const Target& target, const Examination& found, const Wishes& wishes,
                          const Path& folder) {
-    std::uint64_t bytes = kImageOverhead;
+    std::uint64_t bytes = kImageOverhead + found.seen.tmpfs_bytes;
     if (wishes.keep_memory) bytes += found.seen.memory_bytes + found.seen.memory_bytes / 20;
     if (wishes.keep_rootfs) bytes += bytes_of_rootfs(context, target, found.described, folder);
     for (const runtime::BindMount& volume : kept_folders(found.described, wishes.keep_volumes))
@@ -99,6 +100,7 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     OptionList given = result.described.options;
     given.insert(given.end(), wishes.criu_options.begin(), wishes.criu_options.end());
     const inspect::Surroundings surroundings{has_nftables(),
+                                             criu::has_pigz(),
                                              !result.described.lasting_network.empty(),
                                              target.adapter->restores(),
                                              wishes.keeps_running,

@@ -1,5 +1,4 @@
 """Measures stasis beside bare criu and runc on containers for which scripts/bench has made the bundles."""
-import argparse
 import json
 import os
 import platform
@@ -7,6 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import command_line  # noqa: E402
 import look  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
@@ -16,23 +16,9 @@ from engines import Criu, CriuAndRsync, Runc, Stasis  # noqa: E402
 OPERATIONS = ("snapshot", "second snapshot", "stop", "restore", "lazy restore")
 
 
-def positive(text):
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--work", required=True, help="private folder on a disk")
-    parser.add_argument("--stasis", required=True)
-    parser.add_argument("--criu", required=True)
-    parser.add_argument("--runc-root", required=True)
-    parser.add_argument("--container", nargs=3, action="append", metavar=("LABEL", "NAME", "BUNDLE"), required=True,
-                        help="the first is the tiny one, the second the large one")
-    parser.add_argument("--memory", type=positive, required=True, metavar="MIB", help="of the large one")
-    parser.add_argument("--rounds", type=positive, default=5)
+    parser = command_line.parser_beside_criu("", __doc__)
+    parser.add_argument("--memory", type=command_line.positive, required=True, metavar="MIB", help="of the large one")
     parser.add_argument("--json", metavar="FILE")
     return parser.parse_args()
 

@@ -1,10 +1,10 @@
 """What --compress costs and saves: full snapshots of memory that can't be compressed and of a program's own, by each way."""
-import argparse
 import os
 import statistics
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import command_line  # noqa: E402
 import measure  # noqa: E402
 from containers import Container  # noqa: E402
 from engines import Stasis  # noqa: E402
@@ -13,14 +13,7 @@ WAYS = ("none", "lz4", "zstd:1", "zstd", "zstd:9")
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench --compress", description=__doc__)
-    parser.add_argument("--work", required=True, help="private folder on a disk")
-    parser.add_argument("--stasis", required=True)
-    parser.add_argument("--criu", help="for the others alone")
-    parser.add_argument("--runc-root", required=True)
-    parser.add_argument("--container", nargs=3, action="append", metavar=("LABEL", "NAME", "BUNDLE"), required=True)
-    parser.add_argument("--rounds", type=int, default=5)
-    return parser.parse_args()
+    return command_line.parser_beside_criu("--compress", __doc__).parse_args()
 
 
 def measure_way(stasis):

@@ -1,5 +1,4 @@
 """Draws freeze and total time of a snapshot against the memory of the container, stasis beside bare criu."""
-import argparse
 import os
 import shutil
 import statistics
@@ -7,6 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import command_line  # noqa: E402
 import measure  # noqa: E402
 from containers import Container  # noqa: E402
 from engines import Criu, Stasis  # noqa: E402
@@ -29,13 +29,7 @@ plot '{data}' using 1:2 with linespoints pt 7 lw 2 lc 'dark-blue' title 'stasis:
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench --plot", description=__doc__)
-    parser.add_argument("--work", required=True, help="private folder on a disk")
-    parser.add_argument("--stasis", required=True)
-    parser.add_argument("--criu", required=True)
-    parser.add_argument("--runc-root", required=True)
-    parser.add_argument("--container", nargs=3, action="append", metavar=("MIB", "NAME", "BUNDLE"), required=True)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = command_line.parser_beside_criu("--plot", __doc__)
     parser.add_argument("--plot", required=True, metavar="FILE")
     return parser.parse_args()
 

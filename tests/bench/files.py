@@ -1,10 +1,10 @@
 """Snapshots of a tiny container with many files, beside bare criu and an rsync of its files."""
-import argparse
 import os
 import statistics
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import command_line  # noqa: E402
 import measure  # noqa: E402
 from containers import Container  # noqa: E402
 from engines import CriuAndRsync, Stasis  # noqa: E402
@@ -15,14 +15,8 @@ OPERATIONS = ("first", "second")
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench --files", description=__doc__)
-    parser.add_argument("--work", required=True, help="private folder on a disk")
-    parser.add_argument("--stasis", required=True)
-    parser.add_argument("--criu", required=True)
-    parser.add_argument("--runc-root", required=True)
-    parser.add_argument("--container", nargs=3, metavar=("LABEL", "NAME", "BUNDLE"), required=True)
+    parser = command_line.parser_beside_criu("--files", __doc__)
     parser.add_argument("--files", type=int, required=True)
-    parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_args()
 
 
@@ -49,7 +43,7 @@ def take_turn(engine, files):
 
 def main():
     arguments = parse_arguments()
-    _, name, bundle = arguments.container
+    _, name, bundle = arguments.container[0]
     container = Container(arguments.runc_root, name, bundle)
     for folder in range(0, arguments.files, IN_FOLDER):
         os.makedirs(os.path.dirname(path_of(container.rootfs, folder)))

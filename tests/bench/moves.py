@@ -1,5 +1,4 @@
 """Moves to a second host by stasis, and by hand: runc checkpoint, rsync, runc restore, over the same ssh."""
-import argparse
 import json
 import os
 import shlex
@@ -10,6 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import command_line  # noqa: E402
 import measure  # noqa: E402
 from containers import Container  # noqa: E402
 
@@ -17,17 +17,14 @@ RSYNC_VANISHED = 24  # a file went away between its listing and its copy
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench --move", description=__doc__)
-    parser.add_argument("--work", required=True, help="private folder on a disk")
-    parser.add_argument("--stasis", required=True, help="its command line up to the host that is moved to")
+    # Here --stasis is its command line up to the host that is moved to.
+    parser = command_line.parser("--move", __doc__)
+    command_line.add_containers(parser)
     parser.add_argument("--ssh", required=True, help="the command line of ssh up to the host")
     parser.add_argument("--host", required=True)
     parser.add_argument("--there", required=True, help="a command line that runs what follows on the other host")
     parser.add_argument("--files-there", required=True, help="where its folder of bundles is seen from here")
-    parser.add_argument("--runc-root", required=True)
-    parser.add_argument("--container", nargs=3, action="append", metavar=("LABEL", "NAME", "BUNDLE"), required=True)
     parser.add_argument("--memory", type=int, required=True, metavar="MIB", help="of the largest container")
-    parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_args()
 
 

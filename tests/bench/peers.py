@@ -1,5 +1,4 @@
 """Snapshots, stops and restores by stasis beside those of the engines themselves, on the same container."""
-import argparse
 import json
 import os
 import shutil
@@ -7,6 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import command_line  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
 from containers import LxcContainer, PodmanContainer  # noqa: E402
@@ -80,11 +80,8 @@ class Lxc:
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench --peers", description=__doc__)
-    parser.add_argument("--work", required=True, help="private folder on a disk")
-    parser.add_argument("--stasis", required=True)
+    parser = command_line.parser("--peers", __doc__)
     parser.add_argument("--memory", type=int, required=True, metavar="MIB")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--podman", nargs=3, metavar=("NAME", "CGROUP", "FOLDER"))
     parser.add_argument("--lxc", nargs=2, metavar=("NAME", "LXCPATH"))
     return parser.parse_args()

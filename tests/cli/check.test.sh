@@ -44,7 +44,7 @@ start_target
 script version:4.2.1
 forget_trace
 works stasis --json check "pid:$T"
-check_eq "$(json 'sorted(d)')" "['blockers', 'look_us', 'memory_bytes', 'ok', 'options', 'target', 'tasks', 'warnings']" "keys"
+check_eq "$(json 'sorted(d)')" "['blockers', 'look_us', 'memory_bytes', 'ok', 'options', 'target', 'tasks', 'tmpfs_bytes', 'warnings']" "keys"
 check_eq "$(json '[d["ok"], d["blockers"], d["target"], d["tasks"]]')" "[True, [], 'pid:$T', 1]" "a target without blockers"
 check_eq "$(json 'all(sorted(o) == ["key", "reason", "value"] for o in d["options"])')" True "keys of options"
 check_hasnt "$(<"$FAKE_CRIU_TRACE")" "type: DUMP"
