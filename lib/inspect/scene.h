@@ -22,7 +22,7 @@ struct Surroundings {
     bool has_runtime = false;              ///< a runtime restores it: it gives a container its console and cgroups back
     bool keeps_running = true;             ///< a snapshot; false for a stop
     bool paused = false;                   ///< its runtime has frozen it: all its waits are of that kind
-    OptionList given;                      ///< CRIU options that its runtime and the user have chosen
+    OptionList given{};                    ///< CRIU options that its runtime and the user have chosen
 };
 
 /// One process of the tree.

@@ -99,13 +99,13 @@ Examination examine(Context& context, const Target& target, const Wishes& wishes
     result.described = target.adapter->describe(target.container);
     OptionList given = result.described.options;
     given.insert(given.end(), wishes.criu_options.begin(), wishes.criu_options.end());
-    const inspect::Surroundings surroundings{has_nftables(),
-                                             criu::has_pigz(),
-                                             !result.described.lasting_network.empty(),
-                                             target.adapter->restores(),
-                                             wishes.keeps_running,
-                                             result.described.paused,
-                                             std::move(given)};
+    const inspect::Surroundings surroundings{.has_nftables = has_nftables(),
+                                             .has_pigz = criu::has_pigz(),
+                                             .network_outlives_target = !result.described.lasting_network.empty(),
+                                             .has_runtime = target.adapter->restores(),
+                                             .keeps_running = wishes.keeps_running,
+                                             .paused = result.described.paused,
+                                             .given = std::move(given)};
     result.seen = inspect::look(result.described.init, surroundings, wishes.tcp, context.interrupts);
     if (query) note_failure(result.no_criu, [&] { result.criu = query->finish(context.interrupts); });
 

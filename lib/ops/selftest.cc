@@ -16,7 +16,6 @@
 #include "lib/base/error.h"
 #include "lib/criu/images.h"
 #include "lib/criu/options.h"
-#include "lib/criu/pigz.h"
 #include "lib/inspect/look.h"
 #include "lib/ops/network_lock.h"
 #include "lib/proc/orphans.h"
@@ -179,7 +178,8 @@ void run_selftest(const criu::Binary& criu, sys::Interrupts& interrupts) {
 
     const pid_t pid = child.pid();
     const std::optional<proc::Stat> stat = proc::read_stat(pid);
-    const inspect::Surroundings surroundings{has_nftables(), criu::has_pigz(), true, false, false, false, {}};
+    const inspect::Surroundings surroundings{
+        .has_nftables = has_nftables(), .network_outlives_target = true, .keeps_running = false};
     const OptionList chosen = inspect::look(stat->id, surroundings, inspect::Tcp::keep, interrupts).options;
     criu::rpc::Options dump = options_for(images, chosen, criu, "dump.log");
     dump.set_pid(pid);

@@ -72,7 +72,7 @@ TEST_CASE("a look at this very process") {
     const sys::UniqueFd ghost = sys::open_path(temp / "ghost", O_RDONLY);
     std::filesystem::remove(temp / "ghost");
 
-    const Look seen = look_at_self({true, true, false, false, true, false, {}});
+    const Look seen = look_at_self({.has_nftables = true});
     REQUIRE(seen.tasks.front().id == kSelf);
     REQUIRE(seen.memory_bytes > 100'000);
     REQUIRE(value_of(seen.options, "ghost-limit") == std::to_string(6 << 20));
@@ -120,11 +120,11 @@ TEST_CASE("what becomes of TCP connections is chosen") {
 }
 
 TEST_CASE("a lock that would outlive its target is made for connections only") {
-    REQUIRE(value_of(look_at_self({true, true, true, false, true, false, {}}).options, "network-lock") == "skip");
+    const Surroundings lasting{.has_nftables = true, .network_outlives_target = true};
+    REQUIRE(value_of(look_at_self(lasting).options, "network-lock") == "skip");
     const Connection connection;
-    REQUIRE(value_of(look_at_self({true, true, true, false, true, false, {}}).options, "network-lock") == "nftables");
-    REQUIRE(value_of(look_at_self({true, true, true, false, true, false, {}}, Tcp::close).options, "network-lock") ==
-            "skip");
+    REQUIRE(value_of(look_at_self(lasting).options, "network-lock") == "nftables");
+    REQUIRE(value_of(look_at_self(lasting, Tcp::close).options, "network-lock") == "skip");
 }
 
 TEST_CASE("a tree of many threads gets more time to be stopped") {
