@@ -40,10 +40,23 @@ void Arena::prefault(std::size_t offset, std::size_t length) {
 }
 
 std::span<std::byte> Arena::take(std::size_t bytes) {
-    const std::size_t given = std::min(bytes, capacity_ - used_);
+    const std::size_t offset = next();
+    const std::size_t given = std::min({bytes, capacity_ - used_, capacity_ - offset});
     used_ += given;
-    peak_ = std::max(peak_, used_);
-    return {start_ + used_ - given, given};
+    peak_ = std::max(peak_, offset + given);
+    return {start_ + offset, given};
+}
+
+void Arena::free_oldest(std::size_t bytes) {
+    oldest_ = (oldest_ + bytes) % capacity_;
+    used_ -= bytes;
+}
+
+void Arena::drop_rest() {
+    const std::size_t rest = capacity_ - used_;
+    const std::size_t before_end = std::min(rest, capacity_ - next());
+    release(next(), before_end);
+    release(0, rest - before_end);
 }
 
 void Arena::release(std::size_t offset, std::size_t length) {

@@ -14,6 +14,8 @@ namespace {
 
 /// As CRIU makes its images (CR_FD_PERM); the checkpoint's folder is root's alone.
 constexpr mode_t kImageMode = 0644;
+/// Of memory that is written.
+constexpr std::size_t kAtOnce = 16 << 20;
 
 std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -52,7 +54,7 @@ void Images::drop_parent() {
 
 void Images::open(const ImageId& id) {
     const auto pages_id = static_cast<std::uint32_t>(images_.size() + 1);
-    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_, cache_)});
+    images_.push_back({id, {pages_id, {}}, {}, {}, 0, PagesFile(folder_ / pages_name(pages_id), compression_, cache_)});
 }
 
 void Images::add(const Header& header) {
@@ -68,12 +70,12 @@ void Images::take(Arena& arena, std::span<std::byte> received) {
     else
         append(image.pagemap.entries, {next_.address, received.size() / kPageSize, next_.flags});
     arena.give_back(received.size() - kept);
-    add_piece(image, {arena.used() - kept, kept});
+    add_piece(image, {arena.offset_of(received), kept});
     next_.address += received.size();
 }
 
 void Images::add_piece(Image& image, const Piece& piece) {
-    std::vector<Piece>& pieces = image.in_arena;
+    std::deque<Piece>& pieces = image.in_arena;
     if (!pieces.empty() && pieces.back().offset + pieces.back().length == piece.offset)
         pieces.back().length += piece.length;
     else if (piece.length > 0)
@@ -163,34 +165,56 @@ void Images::write_pages(Arena& arena, const std::function<void()>& check) {
     for (Image& image : images_) {
         if (image.in_arena.empty()) continue;
         image.pages.open();
-        std::span<const Hash> hashes(image.hashes);
-        for (const Piece& piece : image.in_arena) hashes = write_piece(image.pages, piece, hashes, arena, check);
+        while (!image.in_arena.empty()) {
+            check();
+            const Piece written = write_first(image, arena, kAtOnce);
+            // Huge pages are not torn apart for less.
+            if (written.length == kAtOnce) arena.release(written.offset, written.length);
+        }
         image.pages.close();
-        image.in_arena.clear();
-        image.hashes.clear();
     }
     arena.reset();
 }
 
-/// Returns the hashes of the pieces behind it, where there are any.
-std::span<const Hash> Images::write_piece(PagesFile& file, const Piece& piece, std::span<const Hash> hashes,
-                                          Arena& arena, const std::function<void()>& check) const {
-    constexpr std::size_t kAtOnce = 16 << 20;
-    for (std::size_t done = 0; done < piece.length; done += kAtOnce) {
-        check();
-        const std::size_t length = std::min(kAtOnce, piece.length - done);
-        const std::size_t known = parent_ ? length / kPageSize : 0;
-        const std::span<const std::byte> pages = arena.at(piece.offset + done, length);
-        // The disk and the listener need not wait for each other.
-        std::future<void> writing = std::async(listener_ ? std::launch::async : std::launch::deferred,
-                                               [&] { file.append(pages, hashes.first(known)); });
-        if (listener_) listener_(file.name(), pages);
-        writing.get();
-        hashes = hashes.subspan(known);
-        // Huge pages are not torn apart for less.
-        if (length == kAtOnce) arena.release(piece.offset + done, length);
+void Images::write_oldest(Arena& arena, const std::function<void()>& check) {
+    if (std::exchange(cache_, PageCache::bypassed) == PageCache::used)
+        for (Image& image : images_) image.pages.bypass_cache();
+    std::size_t written = 0;
+    for (Image& image : images_) {
+        if (image.in_arena.empty()) continue;
+        image.pages.open();
+        while (!image.in_arena.empty() && written < kAtOnce) {
+            check();
+            const std::size_t length = write_first(image, arena, kAtOnce - written).length;
+            arena.free_oldest(length);
+            written += length;
+        }
+        image.pages.close();
+        if (written >= kAtOnce) return;
     }
-    return hashes;
+}
+
+/// Appends the first piece in the arena to the file, or so many bytes of it; returns what it was.
+Images::Piece Images::write_first(Image& image, const Arena& arena, std::size_t most) const {
+    Piece& first = image.in_arena.front();
+    const Piece written{first.offset, std::min(most, first.length)};
+    const std::size_t known = parent_ ? written.length / kPageSize : 0;
+    const std::span<const Hash> hashes = std::span(image.hashes).subspan(image.hashes_written, known);
+    const std::span<const std::byte> pages = arena.at(written.offset, written.length);
+    // The disk and the listener need not wait for each other.
+    std::future<void> writing =
+        std::async(listener_ ? std::launch::async : std::launch::deferred, [&] { image.pages.append(pages, hashes); });
+    if (listener_) listener_(image.pages.name(), pages);
+    writing.get();
+    image.hashes_written += known;
+    first.offset += written.length;
+    first.length -= written.length;
+    if (first.length == 0) image.in_arena.pop_front();
+    if (image.in_arena.empty()) {
+        image.hashes.clear();
+        image.hashes_written = 0;
+    }
+    return written;
 }
 
 void Images::write_pagemaps() {

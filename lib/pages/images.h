@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -59,6 +60,9 @@ class Images {
 
     /// Appends what lies in the arena to the files, and empties it. `check` is called now and then, and may throw.
     void write_pages(Arena& arena, const std::function<void()>& check);
+    /// For an arena that is full: appends what was taken first, as little as is worth it, and frees it. From here on
+    /// all goes past the page cache: memory is short, and whoever waits for room waits less. Not after begin_dump().
+    void write_oldest(Arena& arena, const std::function<void()>& check);
     /// The rest, once all pages are written.
     void write_pagemaps();
 
@@ -75,8 +79,9 @@ class Images {
     struct Image {
         ImageId id;
         Pagemap pagemap;
-        std::vector<Piece> in_arena;
-        std::vector<Hash> hashes;  ///< of these, where they were compared with the parent
+        std::deque<Piece> in_arena;      ///< in the order of the file
+        std::vector<Hash> hashes;        ///< of these, where they were compared with the parent
+        std::size_t hashes_written = 0;  ///< so many of them of pages that lie in the arena no more
         PagesFile pages;
     };
 
@@ -90,8 +95,7 @@ class Images {
     void drop_parent();
     static void add_piece(Image& image, const Piece& piece);
     const Known* find_known(const ImageId& id, std::uint64_t address) const;
-    std::span<const Hash> write_piece(PagesFile& file, const Piece& piece, std::span<const Hash> hashes, Arena& arena,
-                                      const std::function<void()>& check) const;
+    Piece write_first(Image& image, const Arena& arena, std::size_t most) const;
     std::size_t keep_changed(Image& image, std::span<std::byte> received);
 
     sys::Path folder_;

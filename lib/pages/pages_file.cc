@@ -78,9 +78,13 @@ std::vector<Frame> read_table(int fd, const sys::Path& file) {
 }  // namespace
 
 PagesFile::PagesFile(sys::Path path, Compression compression, PageCache cache)
-    : path_(std::move(path) += suffix_of(compression.codec)),
-      compression_(compression),
-      cache_(compression.codec == Codec::none ? cache : PageCache::used) {}
+    : path_(std::move(path) += suffix_of(compression.codec)), compression_(compression) {
+    if (cache == PageCache::bypassed) bypass_cache();
+}
+
+void PagesFile::bypass_cache() {
+    if (compression_.codec == Codec::none) cache_ = PageCache::bypassed;
+}
 
 void PagesFile::open() {
     fd_ = sys::open_path(path_, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, kImageMode);

@@ -35,6 +35,8 @@ class PagesFile {
     /// Creates nothing yet; `path` is without the codec's suffix.
     PagesFile(sys::Path path, Compression compression, PageCache cache);
 
+    /// What is added from here on goes past the page cache; compressed pages do not.
+    void bypass_cache();
     /// Adds pages at the end, with their hashes where these are known; open() before. Past the page cache goes only
     /// `memory` that begins at a page of ours and consists of whole ones (open(2), O_DIRECT).
     void append(std::span<const std::byte> memory, std::span<const Hash> known = {});
@@ -56,7 +58,7 @@ class PagesFile {
 
     sys::Path path_;
     Compression compression_;
-    PageCache cache_;
+    PageCache cache_ = PageCache::used;
     sys::UniqueFd fd_;
     sys::Recorder recorder_;
     std::vector<Hash> hashes_;

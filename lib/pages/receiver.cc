@@ -143,7 +143,7 @@ void Receiver::take_pages(std::uint64_t bytes) {
             if (images_.knows_any())
                 throw Error(Kind::failed, "there is no room for all that was written to").transient(true);
             // Full: the target stands still for as long as this takes.
-            images_.write_pages(arena_, [this] {
+            images_.write_oldest(arena_, [this] {
                 was_left_ = unwanted_;
                 if (was_left_) throw Error(Kind::failed, "nobody wants the pages any more");
             });
