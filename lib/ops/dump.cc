@@ -19,11 +19,9 @@
 #include "lib/ops/earlier.h"
 #include "lib/ops/file_capture.h"
 #include "lib/ops/fit.h"
-#include "lib/ops/live_tasks.h"
+#include "lib/ops/memory_capture.h"
 #include "lib/ops/record_network.h"
 #include "lib/ops/settle.h"
-#include "lib/pages/receiver.h"
-#include "lib/proc/memory.h"
 #include "lib/sys/socket.h"
 
 namespace stasis::ops {
@@ -65,7 +63,7 @@ void write_extra_files(const runtime::Description& described, const store::Folde
 /// One run of snapshot or stateful-stop, in the order of the story in the manual.
 class Dump {
   public:
-    Dump(Context& context, DumpRequest request) : context_(context), request_(std::move(request)) {}
+    Dump(Context& context, DumpRequest request) : context_(context), request_(std::move(request)), memory_(context) {}
 
     DumpReport run() {
         began_ = Clock::now();
@@ -105,7 +103,7 @@ class Dump {
             });
         } catch (Error& error) {
             files_.stop();  // nothing may write into what is about to be removed
-            receiver_.reset();
+            memory_.stop();
             if (!partial.sealed()) keep_log(error, partial);
             throw;
         }
@@ -232,11 +230,9 @@ class Dump {
             equipment.descriptors.push_back(nobody.get());
         }
         set_configuration(folders, options, nobody);
-        start_receiver(found, folders);
-        if (receiver_) {
-            options.mutable_ps()->set_fd(receiver_->socket());
-            if (copies_ahead_) track_memory(folders, options);
-            equipment.descriptors.push_back(receiver_->socket());
+        if (!manifest_.lacks_memory) {
+            memory_.start(memory_plan(found, folders), found, folders, options, equipment);
+            if (!memory_.has_parent()) manifest_.parent.clear();
         }
         if (!proc::is_alive(described.init)) throw Error(Kind::target_changed, "the target ended before it was frozen");
 
@@ -248,7 +244,7 @@ class Dump {
             // By the descriptor: a seal renames the folder while CRIU is still at work.
             const Path log = sys::path_of(logs.get()) / kLogName;
             const auto meanwhile = [&] {
-                if (receiver_) receiver_->leave_to_criu();
+                memory_.leave_to_criu();
                 start_copying(described, partial);
             };
             const criu::DumpTimes times = as_errors([&] {
@@ -256,7 +252,7 @@ class Dump {
             });
             freeze_us_ = microseconds_between(times.freeze_begin, times.freeze_end);
         } catch (Error& error) {
-            if (receiver_) receiver_->explain(error);
+            memory_.explain(error);
             after_failure(error, partial, settlement);
         }
         if (request_.escort != nullptr) request_.escort->gone();
@@ -287,58 +283,12 @@ class Dump {
         options.set_config_file(file);
     }
 
-    /// What has not changed since before_freeze() copied it CRIU need not send.
-    static void track_memory(const store::Folders& folders, criu::rpc::Options& options) {
-        constexpr mode_t kSearchable = 0755;  // as the images
-        sys::make_directory(folders.images() / pages::Chain::kFolder, kSearchable);
-        criu::write_parent_inventory(folders.images() / pages::Chain::kFolder, proc::uptime());
-        options.set_track_mem(true);
-        options.set_parent_img(pages::Chain::kFolder);
-    }
-
-    /// Does it pay, is there room, and can the kernel tell what changes meanwhile?
-    bool can_copy_ahead(const Examination& found, std::uint64_t limit) const {
-        constexpr std::uint64_t kWorthIt = 64 << 20;  // less is sent in the time that a copy would spare
-        const std::uint64_t memory = found.seen.memory_bytes;
-        return request_.copy_ahead && request_.kind == DumpKind::snapshot && request_.escort == nullptr &&
-               memory >= kWorthIt && limit >= memory + memory / 2 &&
-               criu::tracks_memory(*found.criu, context_.interrupts);
-    }
-
-    /// Where the protocol of this CRIU is known and there is memory for it. A stop state is written while the target
-    /// stands still in any case: going through us pays where much of it need not be written.
-    void start_receiver(const Examination& found, const store::Folders& folders) {
-        constexpr std::uint64_t kSpare = 64 << 20;  // it may grow meanwhile
-        constexpr std::uint64_t kLeast = 1 << 20;   // less costs more time than it saves memory
-        const std::optional<pages::Layout> layout = pages::layout_of(found.criu->version);
-        const std::uint64_t expected = found.seen.memory_bytes;
-        const std::uint64_t limit = request_.buffer.value_or(proc::available_memory() / 2);
-        if (manifest_.lacks_memory) return;
-        if (!layout || limit == 0) {
-            if (request_.compression.codec != pages::Codec::none)
-                context_.progress.warn(limit == 0 ? "without a buffer its memory is not compressed"
-                                                  : "its memory is not compressed: stasis does not know how CRIU " +
-                                                        found.criu->version.text() + " hands it over");
-            return;
-        }
-        pages::Savings savings{
-            request_.escort != nullptr ? request_.escort->copy_ahead(found, folders) : parent_memory(),
-            request_.compression};
-        const bool saves = savings.parent || savings.compression.codec != pages::Codec::none;
-        if (!saves && request_.kind == DumpKind::stop) return;
-        copies_ahead_ = can_copy_ahead(found, limit);
-        const std::uint64_t room = copies_ahead_ ? 2 * expected : expected + expected / 8;
-        try {
-            receiver_.emplace(folders.images(), *layout, expected, std::max(kLeast, std::min(limit, room + kSpare)),
-                              std::move(savings));
-        } catch (const std::exception& error) {
-            manifest_.parent.clear();
-            copies_ahead_ = false;
-            context_.progress.warn(
-                fmt::format("there is no memory to hold the target's ({}): it will stand still "
-                            "until all is written",
-                            error.what()));
-        }
+    MemoryPlan memory_plan(const Examination& found, const store::Folders& folders) {
+        const bool runs_on = request_.kind == DumpKind::snapshot;
+        return {request_.buffer, request_.compression, runs_on, runs_on && request_.copy_ahead,
+                [this, &found, &folders] {
+                    return request_.escort != nullptr ? request_.escort->copy_ahead(found, folders) : parent_memory();
+                }};
     }
 
     std::optional<pages::Parent> parent_memory() {
@@ -354,28 +304,19 @@ class Dump {
         }
     }
 
-    void write_pages(const store::Partial& partial) {
-        context_.progress.step("writing its memory");
+    void write_memory(const store::Partial& partial) {
         try {
-            receiver_->write(context_.interrupts);
+            memory_.write();
         } catch (Error& error) {
             name_full_store(error, partial.folders().root.parent_path());
             throw;
         }
-        if (copies_ahead_) criu::remove_parent_inventory(partial.folders().images() / pages::Chain::kFolder);
-        buffer_bytes_ = receiver_->memory();
-        known_images_ = receiver_->records();
-        if (!receiver_->has_parent()) manifest_.parent.clear();
-        receiver_.reset();
+        if (!memory_.has_parent()) manifest_.parent.clear();
     }
 
     void before_freeze(const proc::Identity& init, const store::Folders& folders) {
         files_.finish_first_pass(context_.interrupts);
-        if (receiver_) receiver_->wait_until_ready(context_.interrupts);
-        if (copies_ahead_) {
-            context_.progress.step("copying its memory ahead");
-            ahead_bytes_ = receiver_->copy_ahead(live_tasks(init), context_.interrupts);
-        }
+        memory_.before_freeze(init);
         if (request_.kind == DumpKind::stop) {
             // What others have not written yet would be waited for in the seal.
             const sys::UniqueFd folder = sys::open_path(folders.root, O_RDONLY | O_DIRECTORY);
@@ -388,7 +329,7 @@ class Dump {
 
     void while_frozen(const Target& target, const runtime::Description& described, store::Partial& partial) {
         manifest_.created = utc_now();  // CRIU has read its timers; now at the latest they stand still
-        if (receiver_) receiver_->finish();
+        memory_.finish();
         tasks_ = proc::tree_of(described.init.pid, proc::all_processes());
         manifest_.tasks = tasks_of(tasks_);
         files_.second_pass(inspect::written_files(tasks_), context_.interrupts);
@@ -396,7 +337,7 @@ class Dump {
         manifest_.expected =
             record_expectations(target, described, request_.wishes.keep_rootfs, request_.wishes.keep_volumes);
         if (request_.escort != nullptr) {
-            if (receiver_) write_pages(partial);
+            write_memory(partial);
             request_.escort->frozen(described, partial.folders());
         }
         freeze_us_ = microseconds_between(frozen_since_, Clock::now());
@@ -413,12 +354,12 @@ class Dump {
 
     /// A snapshot's target runs again by now; a stop's has yet to end.
     void write_and_seal(store::Partial& partial) {
-        if (receiver_) write_pages(partial);
+        write_memory(partial);
         context_.progress.step("sealing");
         manifest_.freeze_us = freeze_us_;
         files_.describe(manifest_, context_.interrupts);
         manifest_.expected.mount_points = mount_points_below(manifest_);
-        partial.seal(manifest_, known_images_, context_.interrupts);
+        partial.seal(manifest_, memory_.records(), context_.interrupts);
     }
 
     /// CRIU failed, or we refused. Usually the target runs on: then no checkpoint may claim that it
@@ -454,14 +395,6 @@ class Dump {
         }
     }
 
-    /// What the images share with the parent's.
-    std::uint64_t shared_memory_bytes() const {
-        std::uint64_t total = 0;
-        for (const auto& [path, record] : known_images_)
-            if (Path(path).has_parent_path()) total += record.size;
-        return total;
-    }
-
     DumpReport report(const Target& target, const store::Location& location, const store::Partial& partial) const {
         DumpReport report;
         report.target = target.text();
@@ -472,9 +405,9 @@ class Dump {
         if (const std::optional<criu::DumpStats> stats = criu::read_dump_stats(partial.folders().logs()))
             report.criu_frozen_us = stats->frozen_us;
         report.total_us = microseconds_between(began_, Clock::now());
-        report.bytes_written = manifest_.bytes() - files_.shared_bytes() - shared_memory_bytes();
-        report.buffer_bytes = buffer_bytes_;
-        report.ahead_bytes = ahead_bytes_;
+        report.bytes_written = manifest_.bytes() - files_.shared_bytes() - memory_.shared_bytes();
+        report.buffer_bytes = memory_.buffer_bytes();
+        report.ahead_bytes = memory_.ahead_bytes();
         report.parent = manifest_.parent;
         report.options = manifest_.criu_options;
         report.warnings = warnings_;
@@ -492,11 +425,7 @@ class Dump {
     std::vector<proc::Stat> tasks_;  ///< when it was looked at; from the freeze on, those that stand still
     std::optional<Earlier> earlier_;
     FileCapture files_;
-    FileRecords known_images_;
-    std::optional<pages::Receiver> receiver_;
-    bool copies_ahead_ = false;
-    std::uint64_t ahead_bytes_ = 0;
-    std::uint64_t buffer_bytes_ = 0;
+    MemoryCapture memory_;
     Clock::time_point frozen_since_;
     long long freeze_us_ = 0;
 };
