@@ -19,7 +19,8 @@ class Arena {
     /// kernels take it when it is touched). `offset` is a multiple of the page size.
     void prefault(std::size_t offset, std::size_t length);
 
-    /// The next bytes, at most so many: fewer where the end or what is handed out begins, empty when that is all.
+    /// The next bytes, at most so many: fewer at its end, and before those that are still handed out; empty when all
+    /// are.
     std::span<std::byte> take(std::size_t bytes);
     /// Takes back the last so many of the bytes that take() gave last.
     void give_back(std::size_t bytes) { used_ -= bytes; }
