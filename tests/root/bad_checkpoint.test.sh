@@ -23,17 +23,6 @@ refused() {
     check_eq "$(rootfs_digest)" "$digest" "files of $TARGET"
 }
 
-# flip FILE OFFSET: turns over the bits of one byte.
-flip() {
-    "$PYTHON" -c '
-import sys
-with open(sys.argv[1], "r+b") as file:
-    file.seek(int(sys.argv[2]))
-    byte = file.read(1)[0]
-    file.seek(int(sys.argv[2]))
-    file.write(bytes([byte ^ 0xff]))' "$@"
-}
-
 TREE=()
 runc_target
 echo "kept as it was" >"$BUNDLE/rootfs/data/file"

@@ -67,6 +67,17 @@ $OUT
 $ERR"
 }
 
+# flip FILE OFFSET: turns over the bits of one byte: one that is written over may have been the same before.
+flip() {
+    "$PYTHON" -c '
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(int(sys.argv[2]))
+    byte = file.read(1)[0]
+    file.seek(int(sys.argv[2]))
+    file.write(bytes([byte ^ 0xff]))' "$@"
+}
+
 # field KEY TEXT: the value in a text of `key=value` words.
 field() {
     [[ " ${2//$'\n'/ } " == *" $1="* ]] || fail "no $1= in '$2'"

@@ -125,7 +125,7 @@ nothing_elsewhere half
 expect_exit 6 elsewhere import "$BUNDLE/config.json"
 echo "-- and nothing is exported that is damaged, or half"
 IMAGE=$(find "$STASIS_STORE/runc/$ID/second/images" -name 'core-*.img' | head -n 1)
-printf '\xff' | dd of="$IMAGE" conv=notrunc bs=1 seek=30 status=none
+flip "$IMAGE" 30
 expect_exit 6 stasis export "runc:$ID" second --output "$WORK/damaged"
 [ ! -e "$WORK/damaged" ] || fail "half an archive is left"
 

@@ -69,7 +69,7 @@ done
 
 echo "== nothing is built upon damage"
 victim=$(images small)/hashes-1.img
-printf x | dd of="$victim" conv=notrunc bs=1 seek=64 status=none
+flip "$victim" 64
 expect_exit 6 stasis restore "runc:$ID" small --replace
 stasis delete "runc:$ID" "$STOP"
 stasis delete "runc:$ID" whole
@@ -81,7 +81,7 @@ restores after
 echo "== a flipped byte in shared pages is found in each that has them"
 snapshot next
 check_eq "$PARENT" after "parent"
-printf x | dd of="$(images after)/pages-1.img" conv=notrunc bs=1 seek=$((150 << 20)) status=none
+flip "$(images after)/pages-1.img" $((150 << 20))
 for name in after next; do
     expect_exit 6 stasis verify "runc:$ID" "$name"
     expect_exit 6 stasis restore "runc:$ID" "$name" --replace
