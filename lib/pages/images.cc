@@ -54,7 +54,7 @@ void Images::drop_parent() {
 
 void Images::open(const ImageId& id) {
     const auto pages_id = static_cast<std::uint32_t>(images_.size() + 1);
-    images_.push_back({id, {pages_id, {}}, {}, {}, 0, PagesFile(folder_ / pages_name(pages_id), compression_, cache_)});
+    images_.push_back({id, {pages_id, {}}, {}, {}, PagesFile(folder_ / pages_name(pages_id), compression_, cache_)});
 }
 
 void Images::add(const Header& header) {
@@ -198,22 +198,17 @@ void Images::write_oldest(Arena& arena, const std::function<void()>& check) {
 Images::Piece Images::write_first(Image& image, const Arena& arena, std::size_t most) const {
     Piece& first = image.in_arena.front();
     const Piece written{first.offset, std::min(most, first.length)};
-    const std::size_t known = parent_ ? written.length / kPageSize : 0;
-    const std::span<const Hash> hashes = std::span(image.hashes).subspan(image.hashes_written, known);
+    std::span<const Hash> hashes(image.hashes);
+    if (parent_) hashes = hashes.subspan(image.pages.hashes().size(), written.length / kPageSize);
     const std::span<const std::byte> pages = arena.at(written.offset, written.length);
     // The disk and the listener need not wait for each other.
     std::future<void> writing =
         std::async(listener_ ? std::launch::async : std::launch::deferred, [&] { image.pages.append(pages, hashes); });
     if (listener_) listener_(image.pages.name(), pages);
     writing.get();
-    image.hashes_written += known;
     first.offset += written.length;
     first.length -= written.length;
     if (first.length == 0) image.in_arena.pop_front();
-    if (image.in_arena.empty()) {
-        image.hashes.clear();
-        image.hashes_written = 0;
-    }
     return written;
 }
 

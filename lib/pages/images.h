@@ -79,9 +79,8 @@ class Images {
     struct Image {
         ImageId id;
         Pagemap pagemap;
-        std::deque<Piece> in_arena;      ///< in the order of the file
-        std::vector<Hash> hashes;        ///< of these, where they were compared with the parent
-        std::size_t hashes_written = 0;  ///< so many of them of pages that lie in the arena no more
+        std::deque<Piece> in_arena;  ///< in the order of the file
+        std::vector<Hash> hashes;    ///< of all its pages, where they were compared with the parent
         PagesFile pages;
     };
 

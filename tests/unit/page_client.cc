@@ -12,7 +12,6 @@ void append(std::string& text, Number number) {
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
-/// A header as this version of CRIU sends it.
 std::string header(const Layout& layout, std::uint32_t command, std::uint64_t count, std::uint64_t address,
                    std::uint64_t image) {
     std::string text;
