@@ -15,10 +15,10 @@ const sys::Path kFolder = "/run/stasis-pigz";
 
 bool has_pigz() { return sys::find_program("pigz").has_value(); }
 
-std::vector<std::string> environment_with_pigz(bool smaller) {
+void use_pigz(Equipment& equipment, bool smaller) {
     constexpr mode_t kForAll = 0755;
     const std::optional<sys::Path> pigz = sys::find_program("pigz");
-    if (!pigz) return {};
+    if (!pigz) return;
     const sys::Path link = kFolder / "gzip";
     sys::make_directory(kFolder, kForAll);
     if (sys::read_link(link) != pigz->native()) {
@@ -26,7 +26,8 @@ std::vector<std::string> environment_with_pigz(bool smaller) {
         std::filesystem::remove(link, other_run);
         std::filesystem::create_symlink(*pigz, link, other_run);
     }
-    return {"PATH=" + sys::path_with(kFolder), smaller ? "PIGZ=-1" : "PIGZ=-0"};
+    equipment.folders.push_back(kFolder);
+    equipment.environment.emplace_back(smaller ? "PIGZ=-1" : "PIGZ=-0");
 }
 
 }  // namespace stasis::criu

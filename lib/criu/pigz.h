@@ -1,7 +1,6 @@
 #pragma once
 
-#include <string>
-#include <vector>
+#include "lib/criu/swrk.h"
 
 namespace stasis::criu {
 
@@ -12,9 +11,9 @@ namespace stasis::criu {
 /// Is pigz there?
 bool has_pigz();
 
-/// What to add to CRIU's environment ("NAME=value") for its tar to find pigz under gzip's name: by a link below /run,
-/// for who runs tar may be the root of a user namespace, who sees no folder of ours. It stores bytes, or packs them on
-/// all cores where they shall be `smaller`. Nothing where there is no pigz: then it is gzip.
-std::vector<std::string> environment_with_pigz(bool smaller);
+/// Has CRIU's tar find pigz under gzip's name: by a link below /run, for who runs tar may be the root of a user
+/// namespace, who sees no folder of ours. It stores bytes, or packs them on all cores where they shall be `smaller`.
+/// Where there is no pigz it stays with gzip.
+void use_pigz(Equipment& equipment, bool smaller);
 
 }  // namespace stasis::criu

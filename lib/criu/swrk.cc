@@ -50,7 +50,10 @@ Swrk Swrk::start(const std::string& criu_binary, bool own_process_group, const E
     command.args = {criu_binary, "--no-default-config", "swrk", std::to_string(theirs.get())};
     // --no-default-config does not keep CRIU from reading this one.
     command.unset_env = {"CRIU_CONFIG_FILE"};
+    std::vector<sys::Path> folders = equipment.folders;
+    folders.insert(folders.begin(), sys::stand_ins());
     command.set_env = equipment.environment;
+    command.set_env.push_back("PATH=" + sys::path_with(folders));
     command.out = output.get();
     command.err = output.get();
     command.descriptors = {{theirs.get(), theirs.get()}};

@@ -22,6 +22,7 @@ struct Packet {
 struct Equipment {
     std::vector<int> descriptors;          ///< that it gets under the same numbers
     std::vector<std::string> environment;  ///< "NAME=value", replacing what is inherited
+    std::vector<sys::Path> folders;        ///< where it looks for programs first, but for stand-ins
 };
 
 /// A `criu swrk` process and the SOCK_SEQPACKET socket to it: one packet is one message, no

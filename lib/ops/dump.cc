@@ -35,6 +35,9 @@ constexpr int kFullLog = 4;
 constexpr int kShortLog = 3;
 constexpr std::size_t kManyTasks = 1000;
 
+/// For less in a tmpfs gzip takes no longer than pigz.
+constexpr std::uint64_t kWorthPigz = 1 << 20;
+
 /// How long a transient failure is given to pass before each further try.
 constexpr std::array kPauses{std::chrono::milliseconds(500), std::chrono::milliseconds(1000),
                              std::chrono::milliseconds(2000)};
@@ -222,7 +225,9 @@ class Dump {
         options.set_pid(described.init.pid);
         options.set_leave_running(request_.kind == DumpKind::snapshot);
         criu::apply(manifest_.criu_options, found.criu->version, options);
-        criu::Equipment equipment{{lock_fd_}, environment(found)};
+        criu::Equipment equipment{{lock_fd_}, {}, {}};
+        if (found.seen.tmpfs_bytes >= kWorthPigz)
+            criu::use_pigz(equipment, request_.compression.codec != pages::Codec::none);
         // CRIU would serve the memory itself once it is answered at `post-dump`. It is over by then: nobody asks.
         const sys::UniqueFd nobody = manifest_.lacks_memory ? sys::socket_pair().first : sys::UniqueFd();
         if (nobody) {
@@ -262,13 +267,6 @@ class Dump {
         try_to("it can't be noted that it ended: ", [&] { store::note_end(location); });
         // What it can't put away now the runtime does later, or the restore.
         try_to("", [&] { target.adapter->put_away(target.container); });
-    }
-
-    /// For little of it gzip takes no longer.
-    std::vector<std::string> environment(const Examination& found) const {
-        constexpr std::uint64_t kWorthIt = 1 << 20;
-        if (found.seen.tmpfs_bytes < kWorthIt) return {};
-        return criu::environment_with_pigz(request_.compression.codec != pages::Codec::none);
     }
 
     /// What has no field in a request CRIU reads from a file; so it does, where the dump is lazy, who asks it for pages

@@ -40,6 +40,7 @@ int restore_into_new_pids(const criu::Binary& criu, const store::Manifest& manif
                     plan.log_name,   "--config",     configuration};
     const std::vector<std::string> more = more_options(manifest.criu_options);
     command.args.insert(command.args.end(), more.begin(), more.end());
+    command.set_env = {"PATH=" + plan.search_path()};
     command.unset_env = {"CRIU_CONFIG_FILE"};
     const sys::RunResult result = sys::run(command, &interrupts);
     if (!result.status.ok())

@@ -304,7 +304,7 @@ proc::Identity LxcAdapter::bring_back(const RestorePlan& plan, sys::Interrupts& 
     restore.args = command("lxc-checkpoint", plan.name);
     restore.args.insert(restore.args.end(),
                         {"--restore", "--daemon", "--verbose", "--checkpoint-dir", plan.images, "--rcfile", settings});
-    restore.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path()), "CRIU_CONFIG_FILE=" + configuration.string()};
+    restore.set_env = {"PATH=" + plan.search_path(), "CRIU_CONFIG_FILE=" + configuration.string()};
     // The monitor that it leaves behind keeps these open.
     const sys::UniqueFd said = sys::memory_file("lxc-checkpoint");
     restore.err = said.get();

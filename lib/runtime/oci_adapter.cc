@@ -183,7 +183,7 @@ proc::Identity OciAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
                             plan.logs / (plan.log_name + ".pid")};
     sys::Command restore;
     restore.args = restore_command(under_way);
-    restore.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path()), "CRIU_CONFIG_FILE=" + configuration.string()};
+    restore.set_env = {"PATH=" + plan.search_path(), "CRIU_CONFIG_FILE=" + configuration.string()};
     const std::array<sys::UniqueFd, 3> stdio = open_again(plan.details.at("stdio"));
     restore.in = stdio[0].get();
     restore.out = stdio[1].get();

@@ -325,7 +325,7 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
     // --keep: what is ours stays ours to remove.
     sys::Command restore = podman({"--conmon", write_conmon(plan, configuration), "container", "restore", "--keep",
                                    "--tcp-established", "--file-locks", plan.details.at("id")});
-    restore.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path())};  // podman itself looks for CRIU
+    restore.set_env = {"PATH=" + plan.search_path()};  // podman itself looks for CRIU
     if (plan.lock_fd >= 0) restore.descriptors.emplace_back(plan.lock_fd, kLockFd);
     const sys::UniqueFd said = sys::memory_file("podman");
     restore.err = said.get();

@@ -115,7 +115,7 @@ void make_podman_container(const RestorePlan& plan) {
     const Path conmon = write_failing_conmon(plan);
     sys::Command make = podman({"--conmon", conmon, "container", "restore", "--ignore-rootfs", "--ignore-volumes",
                                 "--import", archive.native()});
-    make.set_env = {"PATH=" + sys::path_with(plan.criu.parent_path())};
+    make.set_env = {"PATH=" + plan.search_path()};
     if (plan.lock_fd >= 0) make.descriptors.emplace_back(plan.lock_fd, kLockFd);
     const sys::RunResult made = sys::run(make);
     std::filesystem::remove(archive);

@@ -34,8 +34,7 @@ std::string conmon_obstacle(const Path& folder) {
 
 Path write_conmon(const RestorePlan& plan, const Path& configuration) {
     return write(
-        plan,
-        {{"conmon", plan.details.at("conmon")}, {"path", plan.criu.parent_path()}, {"configuration", configuration}});
+        plan, {{"conmon", plan.details.at("conmon")}, {"path", plan.search_path()}, {"configuration", configuration}});
 }
 
 Path write_failing_conmon(const RestorePlan& plan) {
@@ -46,7 +45,7 @@ void run_conmon(const Path& file, std::vector<std::string> arguments) {
     std::string how = sys::read_file(file);
     const Json json = Json::parse(how.substr(how.find('\n')));
     if (!json.contains(kFails)) {
-        (void)::setenv("PATH", sys::path_with(json.at("path").get<std::string>()).c_str(), 1);
+        (void)::setenv("PATH", json.at("path").get<std::string>().c_str(), 1);
         (void)::setenv("CRIU_CONFIG_FILE", json.at("configuration").get<std::string>().c_str(), 1);
     } else if (arguments != std::vector<std::string>{"--version"}) {  // podman asks that first
         std::filesystem::remove(file);

@@ -11,6 +11,7 @@
 #include "lib/base/option.h"
 #include "lib/base/progress.h"
 #include "lib/proc/process.h"
+#include "lib/sys/child.h"
 #include "lib/sys/file.h"
 #include "lib/sys/interrupts.h"
 
@@ -104,6 +105,9 @@ struct RestorePlan {
     /// Leave all tasks stopped (SIGSTOP) before their first instruction; proc::continue_tree() lets them go.
     bool hold = false;
     int lock_fd = -1;  ///< a lock that the restore holds for as long as it runs, should we die
+
+    /// The PATH by which a runtime finds CRIU, and CRIU what stands in for the programs that it calls.
+    std::string search_path() const { return sys::path_with({sys::stand_ins(), criu.parent_path()}); }
 };
 
 /// One runtime: finds its containers, describes them for a dump, brings them back.

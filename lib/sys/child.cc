@@ -59,12 +59,17 @@ std::optional<Path> find_program(const std::string& name) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-std::string path_with(const Path& folder) {
-    const char* path = std::getenv("PATH");
-    return folder.string() + ":" + (path != nullptr ? path : "");
+std::string path_with(const std::vector<Path>& folders) {
+    std::string result;
+    for (const Path& folder : folders) result += folder.native() + ":";
+    if (const char* path = std::getenv("PATH")) return result + path;
+    result.pop_back();
+    return result;
 }
 
 std::string own_path() { return read_link("/proc/self/exe").value_or(""); }
+
+Path stand_ins() { return Path(own_path()).parent_path().parent_path() / "libexec/stasis"; }
 
 WaitStatus WaitStatus::from(int status) {
     WaitStatus result;

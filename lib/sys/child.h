@@ -104,11 +104,14 @@ class Running {
 /// What a program has to say is in its first line.
 std::string first_line(const std::string& text);
 
-/// $PATH with a folder before all others.
-std::string path_with(const Path& folder);
+/// $PATH with these folders before all others.
+std::string path_with(const std::vector<Path>& folders);
 
 /// Where this very program lies; for one that only starts it, /proc/self/exe does.
 std::string own_path();
+
+/// Where its stand-ins lie, quicker than what CRIU finds by their names otherwise (libexec/). There need not be any.
+Path stand_ins();
 
 /// Starts a command and waits for its end.
 RunResult run(Command command, Interrupts* interrupts = nullptr);

@@ -46,12 +46,13 @@ lab_bundles() {
         "$(command -v redis-server) /etc/redis.conf & exec client redis 127.0.0.1 6379 /status"
 }
 
-# What the guest gets besides Debian's packages: stasis and its units, the libraries that it loads, CRIU, both kernels'
-# configurations, and the containers.
+# What the guest gets besides Debian's packages: stasis with what it brings, its units, the libraries that it loads, CRIU,
+# both kernels' configurations, and the containers.
 make_payload() {
     local root=$WORK/payload units=$WORK/payload/usr/local/lib/systemd/system file prefix kernel
     mkdir -p "$root/lab/volume"
     install -D -t "$root/usr/local/sbin" "$STASIS"
+    install -D -t "$root/usr/local/libexec/stasis" "$(dirname "$STASIS")"/../libexec/stasis/*
     install -D -m 644 -t "$units" "$LAB_DIR"/../../dist/stasis-*.{service,timer} "$LAB_DIR/guest/lab.service"
     # The C library stays the guest's own, which is of the same release.
     for file in $(ldd "$STASIS" | grep -oE '/[^ :]+ \(0x' | cut -d' ' -f1 | grep -vE '/(libc|libm|ld-linux.*)\.so'); do

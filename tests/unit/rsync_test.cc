@@ -17,7 +17,7 @@ TEST_CASE("rsync follows no link in the tree that may be alive") {
     // Stands for one that meets the link where it has seen a folder.
     test::write(temp / "bin/rsync", "#!/bin/sh\ncat '" + (temp / "alive/link/file").string() + "' >&2\nexit 1\n");
     std::filesystem::permissions(temp / "bin/rsync", std::filesystem::perms::owner_all);
-    const test::Environment path("PATH", sys::path_with(temp / "bin"));
+    const test::Environment path("PATH", sys::path_with({temp / "bin"}));
     RsyncJob reading{temp / "alive", temp / "other"};
     RsyncJob writing{temp / "other", temp / "alive"};
     writing.exact = true;

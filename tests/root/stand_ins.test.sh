@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# What stands in for programs that CRIU calls: where there is little to pack, or nothing to save, they are not called; what
+# is there comes back as with them.
+. "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/counting.sh"
+
+need nft iptables-legacy ip6tables-legacy
+
+# All are called through these, which say so.
+mkdir "$WORK/bin"
+for name in tar iptables-legacy-save ip6tables-legacy-save; do
+    real=$(command -v $name)
+    printf '#!/bin/sh\necho "%s $1" >>%q\nexec %q "$@"\n' $name "$WORK/calls" "$real" >"$WORK/bin/$name"
+done
+chmod +x "$WORK"/bin/*
+export PATH=$WORK/bin:$PATH
+
+calls() { # NAME COMMAND...: how often it is called meanwhile, and with what first
+    local name=$1
+    shift
+    : >"$WORK/calls"
+    "$@" >/dev/null
+    sed -n "s/^$name //p" "$WORK/calls" | sort | uniq -c | awk '{print $1 " " $2}' | paste -sd,
+}
+in_netns() { nsenter -t "$(container_pid "$ID")" -n "$@"; }
+in_root() { (cd "/proc/$(container_pid "$ID")/root" && "$@"); } # may do more than the container's own root
+saved() { cat "$STASIS_STORE/runc/$ID/$1/images/$2"-*.img; } # CHECKPOINT KIND
+# What is in its file systems in memory, with times in seconds, as tar keeps them; what is mounted in there begins anew.
+listing() {
+    in_root sh -c 'for d in dev dev/shm mnt; do ls -lAn --time-style=+%s $d; stat -c "%n %a %u %g %Y" $d; done' |
+        grep -vE ' (mqueue|pts|shm)$'
+}
+
+new_container plain
+bundle_mount "$BUNDLE" tmpfs
+start_container "$ID" "$BUNDLE"
+in_root sh -c 'chown 12:34 mnt; chmod 1750 mnt; touch -d "2020-01-02 03:04:05" mnt'
+
+echo "== what has no contents is packed without tar"
+BEFORE=$(listing)
+check_eq "$(calls tar stasis snapshot "runc:$ID" s1)" "" "calls of tar by a snapshot"
+check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "" "calls of tar by a stop"
+# /dev, and what holds the control groups where these are of version 1, have something in them.
+OUT=$(calls tar stasis restore "runc:$ID")
+[[ $OUT =~ ^[12]\ --extract$ ]] || fail "calls of tar by a restore: $OUT"
+check_eq "$(listing)" "$BEFORE" "what is in memory"
+wait_for 10 "it counts on" counts_beyond 0
+
+echo "== what has contents, tar packs"
+in_root sh -ec 'cd mnt; mkdir -p a/b; echo text >a/b/file; ln a/b/file hard; : >empty; mkfifo fifo; ln -s a/b link'
+BEFORE=$(listing)
+check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "1 --create" "calls of tar"
+stasis restore "runc:$ID" >/dev/null
+check_eq "$(listing)" "$BEFORE" "what is in memory"
+check_eq "$(in_root cat mnt/hard)" text "what is in its file"
+
+echo "== more of them than tar takes time to start"
+in_root sh -ec 'cd mnt; rm -r *; i=0; while [ $i -lt 100 ]; do : >$i; i=$((i + 1)); done'
+BEFORE=$(listing)
+check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "1 --create" "calls of tar"
+stasis restore "runc:$ID" >/dev/null
+check_eq "$(listing)" "$BEFORE" "what is in memory"
+
+echo "== no rules of iptables' older kind: nobody is asked for them"
+in_netns nft add table ip kept
+in_netns nft add chain ip kept input '{ type filter hook input priority 0; }'
+in_netns nft add rule ip kept input tcp dport 81 drop
+check_eq "$(calls iptables-legacy-save stasis snapshot "runc:$ID" nft)" "" "calls of iptables-legacy-save"
+[[ $(saved nft nftables) == *"tcp dport 81 drop"* ]] || fail "the rule of nftables is not saved"
+
+echo "== with some, they are saved"
+in_netns ip6tables-legacy -A INPUT -p tcp --dport 83 -j DROP
+# Its version, and the rules.
+check_eq "$(calls ip6tables-legacy-save stasis snapshot "runc:$ID" legacy)" "1 ,1 -V" "calls of ip6tables-legacy-save"
+[[ $(saved legacy ip6tables) == *"--dport 83 -j DROP"* ]] || fail "the rule of ip6tables is not saved"
+rc delete --force "$ID"
+
+echo "== in a user namespace, whose root packs"
+new_container mapped
+bundle_mapped_ids "$BUNDLE" 0
+start_container "$ID" "$BUNDLE"
+check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "" "calls of tar"
+stasis restore "runc:$ID" >/dev/null
+wait_for 10 "it counts on" counts_beyond 0
