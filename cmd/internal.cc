@@ -98,9 +98,12 @@ void add_selftest_target(CLI::App& parent, const Globals&, Run& run) {
 }
 
 void add_prepare_network(CLI::App& parent, const Globals&, Run& run) {
-    add_hidden(parent, "prepare-network").callback([&run] {
-        run = []() -> int {
-            runtime::prepare_network();
+    const auto images = std::make_shared<std::string>();
+    CLI::App& command = add_hidden(parent, "prepare-network");
+    command.add_option("IMAGES", *images)->required();
+    command.callback([&run, images] {
+        run = [images]() -> int {
+            runtime::prepare_network(*images);
             return kOk;
         };
     });

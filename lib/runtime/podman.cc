@@ -313,8 +313,8 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
         pack_shared_memory(bundle / "shm", guests.add(bundle / kPodmanSharedMemory));
     const Json config = restored_config(plan, bundle);
     const bool own_network = plan.details.at("own_network").get<bool>();
-    sys::write_file_atomically(bundle / "config.json",
-                               own_network ? with_network_hook(config, sys::own_path()) : config.dump(), 0644);
+    sys::write_file_atomically(bundle / "config.json", own_network ? with_network_hook(config, plan) : config.dump(),
+                               0644);
 
     const Path configuration = plan.logs / (plan.log_name + ".conf");
     sys::write_file_atomically(configuration,

@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "lib/base/error.h"
+#include "lib/runtime/firewall.h"
 
 namespace stasis::runtime {
 namespace {
@@ -39,12 +40,14 @@ void set_network_sysctls(const Json& config) {
 
 }  // namespace
 
-std::string with_network_hook(Json config, const std::string& program) {
-    config["hooks"]["createRuntime"].push_back({{"path", program}, {"args", {"stasis", "prepare-network"}}});
+std::string with_network_hook(Json config, const RestorePlan& plan) {
+    config["hooks"]["createRuntime"].push_back({{"path", sys::own_path()},
+                                                {"args", {"stasis", "prepare-network", plan.images.native()}},
+                                                {"env", Json::array({"PATH=" + plan.search_path()})}});
     return config.dump();
 }
 
-void prepare_network() {
+void prepare_network(const Path& images) {
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
     const Json state = Json::parse(text);
     const std::string pid = std::to_string(state.at("pid").get<int>());
@@ -53,6 +56,7 @@ void prepare_network() {
     if (::setns(network.get(), CLONE_NEWNET) < 0) throw system_error(errno, "enter the container's network namespace");
     bring_loopback_up();
     set_network_sysctls(config);
+    restore_firewall(images);
 }
 
 }  // namespace stasis::runtime

@@ -119,7 +119,7 @@ close_inherited_fds() {
         fd=${fd##*/}
         [ "$fd" -le 2 ] || eval "exec $fd>&-"
     done
-    exec </dev/null >/dev/null 2>&1
+    exec <"${STDIO:-/dev/null}" >"${STDIO:-/dev/null}" 2>&1
 }
 
 without_inherited_fds() { (close_inherited_fds && exec "$@"); }
@@ -173,7 +173,7 @@ with socket.socket(socket.AF_UNIX) as way:
     way.send(sys.argv[2].encode() + b"\n")' "$@"
 }
 
-# start_container ID BUNDLE: in the background, with stdio on /dev/null or a terminal of hold_terminal.
+# start_container ID BUNDLE: in the background, with stdio on /dev/null, $STDIO or a terminal of hold_terminal.
 start_container() {
     local id=$1 bundle=$2 console=()
     if grep -q '"terminal": true' "$bundle/config.json"; then

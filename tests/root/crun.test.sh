@@ -7,6 +7,7 @@
 . "$TESTS_DIR/status.sh"
 . "$TESTS_DIR/redis.sh"
 . "$TESTS_DIR/veth.sh"
+. "$TESTS_DIR/firewall.sh"
 
 # Which folders of the host's control groups it sees.
 cgroup_mounts() { sed -n 's|^[^ ]* [^ ]* [^ ]* \(/[^ ]*\) \(/sys/fs/cgroup/[^ ]*\) .*|\2 \1|p' "/proc/$(container_pid "$ID")/mountinfo"; }
@@ -16,7 +17,9 @@ echo "== a plain one"
 new_container plain
 start_container "$ID" "$BUNDLE"
 BEFORE=$(cgroup_mounts)
+firewall_set
 cycle
+firewall_is_set
 check_eq "$(cgroup_mounts)" "$BEFORE" "the control groups that it sees"
 [ "$(container_tasks "$ID" | wc -l)" -ge 1 ] || fail "it is not in its control groups"
 assert_no_leftovers
@@ -119,7 +122,9 @@ mkdir "$BUNDLE"/{upper,work}
 mv "$BUNDLE/rootfs" "$BUNDLE/lower"
 mkdir "$BUNDLE/rootfs"
 mount -t overlay overlay -o "lowerdir=$BUNDLE/lower,upperdir=$BUNDLE/upper,workdir=$BUNDLE/work" "$BUNDLE/rootfs"
-start_container "$ID" "$BUNDLE"
+# crun gives the container's root what its standard streams are: not the host's /dev/null.
+: >"$WORK/stdio"
+STDIO=$WORK/stdio start_container "$ID" "$BUNDLE"
 stop_and_restore
 rc exec "$ID" /bin/sh -c 'echo >/dev/null' || fail "its devices are gone"
 rc delete --force "$ID"
