@@ -47,19 +47,20 @@ Diagnosis diagnose(const std::string& log, std::size_t most) {
     return {nullptr, errors};
 }
 
-void explain(Error& error, const sys::Path& log) {
+bool explain(Error& error, const sys::Path& log) {
     const std::optional<std::string> text = sys::read_file_if_exists(log);
-    if (!text) return;
+    if (!text) return false;
     const Diagnosis found = diagnose(*text);
     if (!found.lines.empty()) error.details(found.lines);
     if (found.cause != nullptr) {
         error.cause(std::string(found.cause->meaning))
             .hint(std::string(found.cause->remedy))
             .transient(found.cause->transient);
-        return;
+        return true;
     }
     error.cause("none that stasis knows");
     if (error.hint().empty()) error.hint("`stasis bug-report TARGET` collects what is needed to find it");
+    return false;
 }
 
 }  // namespace stasis::criu

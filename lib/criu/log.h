@@ -24,7 +24,7 @@ Diagnosis diagnose(const std::string& log, std::size_t most = 6);
 
 /// Puts into a failure of CRIU what its log says: the lines as details, the cause, its remedy as
 /// hint, and whether it is transient. Says so where the cause is not a known one, and keeps a hint
-/// that is there. Does nothing without a log: CRIU had not begun.
-void explain(Error& error, const sys::Path& log);
+/// that is there. Does nothing without a log: CRIU had not begun. Returns whether the cause is known.
+bool explain(Error& error, const sys::Path& log);
 
 }  // namespace stasis::criu

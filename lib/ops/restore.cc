@@ -305,13 +305,22 @@ class Restore {
         images_->set_clock(dumped_at() + kResolution, wall_clock());
     }
 
+    /// Where CRIU's log has no cause that is known, what the runtime said may tell more: of a hook that failed, say.
+    void explain(Error& error) const {
+        std::vector<std::string> lines = error.details();
+        if (criu::explain(error, plan_.logs / plan_.log_name) || !target_.adapter->restores()) return;
+        if (error.details() == lines) return;  // there is no log
+        lines.insert(lines.end(), error.details().begin(), error.details().end());
+        error.details(lines);
+    }
+
     int restore_processes(LazyLoad* load) {
         try {
             return target_.adapter->restores() ? target_.adapter->restore(plan_, context_.interrupts).pid
                                                : restore_tree();
         } catch (Error& error) {
             // A CRIU that we ended ourselves did not fail.
-            if (!context_.interrupts.pending()) criu::explain(error, plan_.logs / plan_.log_name);
+            if (!context_.interrupts.pending()) explain(error);
             if (load != nullptr) load->explain(error);
             throw error.context("cannot restore '" + target_.text() + "'");
         }

@@ -175,6 +175,10 @@ Json restored_config(const RestorePlan& plan, const Path& bundle) {
     return here.at("root") == dumped.at("root") ? dumped : here;
 }
 
+void write_config(const Path& bundle, const Json& config) {
+    sys::write_file_atomically(bundle / "config.json", config.dump(), 0644);
+}
+
 /// What a restore that was killed has left.
 void clear_remains(const Json& details) {
     end_remains(details.at("freezer").get<std::string>());
@@ -313,8 +317,7 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
         pack_shared_memory(bundle / "shm", guests.add(bundle / kPodmanSharedMemory));
     const Json config = restored_config(plan, bundle);
     const bool own_network = plan.details.at("own_network").get<bool>();
-    sys::write_file_atomically(bundle / "config.json", own_network ? with_network_hook(config, plan) : config.dump(),
-                               0644);
+    write_config(bundle, own_network ? with_network_hook(config, plan) : config);
 
     const Path configuration = plan.logs / (plan.log_name + ".conf");
     sys::write_file_atomically(configuration,
@@ -335,6 +338,9 @@ proc::Identity PodmanAdapter::restore(const RestorePlan& plan, sys::Interrupts& 
 
     const Path log = plan.logs / plan.log_name;
     take_log(bundle / "restore.log", log);
+    // podman has written its own things into it. Our hook is for this restore alone; podman's next would run it, too.
+    if (std::filesystem::exists(bundle / "config.json"))
+        write_config(bundle, without_network_hook(read_oci_config(bundle)));
     std::error_code missing;
     std::filesystem::remove(bundle / "stats-restore", missing);
     if (!ended.ok()) {

@@ -27,7 +27,7 @@ std::vector<std::string> RuncAdapter::restore_command(const Restore& restore) co
 
     const Path original = restore.bundle / "config.json";
     const Path config = plan.logs / (plan.log_name + ".config.json");
-    sys::write_file_atomically(config, with_network_hook(read_oci_config(restore.bundle), plan), 0600);
+    sys::write_file_atomically(config, with_network_hook(read_oci_config(restore.bundle), plan).dump(), 0600);
     return with_mount(config, original, command(words));
 }
 

@@ -18,6 +18,8 @@
 namespace stasis::runtime {
 namespace {
 
+constexpr const char* kHook = "prepare-network";
+
 void bring_loopback_up() {
     const sys::UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ifreq request{};
@@ -40,11 +42,24 @@ void set_network_sysctls(const Json& config) {
 
 }  // namespace
 
-std::string with_network_hook(Json config, const RestorePlan& plan) {
+Json without_network_hook(Json config) {
+    const auto hooks = "/hooks/createRuntime"_json_pointer;
+    if (!config.contains(hooks)) return config;
+    Json others = Json::array();
+    for (const Json& hook : config.at(hooks)) {
+        const Json words = hook.value("args", Json::array());
+        if (words.size() < 2 || words[0] != "stasis" || words[1] != kHook) others.push_back(hook);
+    }
+    config[hooks] = others;
+    return config;
+}
+
+Json with_network_hook(Json config, const RestorePlan& plan) {
+    config = without_network_hook(std::move(config));
     config["hooks"]["createRuntime"].push_back({{"path", sys::own_path()},
-                                                {"args", {"stasis", "prepare-network", plan.images.native()}},
+                                                {"args", {"stasis", kHook, plan.images.native()}},
                                                 {"env", Json::array({"PATH=" + plan.search_path()})}});
-    return config.dump();
+    return config;
 }
 
 void prepare_network(const Path& images) {

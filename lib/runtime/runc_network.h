@@ -14,8 +14,11 @@ namespace stasis::runtime {
 // configuration that has one hook more. The bundle keeps its own: ours is mounted over it in a mount namespace that
 // only this runc sees.
 
-/// The configuration with our hook added.
-std::string with_network_hook(Json config, const RestorePlan& plan);
+/// The configuration with our hook, which is this restore's alone.
+Json with_network_hook(Json config, const RestorePlan& plan);
+
+/// The configuration as it is without our hook, also one of an earlier restore.
+Json without_network_hook(Json config);
 
 /// The hook, `stasis prepare-network`: reads the container's state from standard input, brings the
 /// loopback interface of its network namespace up, and sets the namespace's sysctls and, from `images`, the rules of

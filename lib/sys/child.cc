@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,15 +62,23 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 std::string path_with(const std::vector<Path>& folders) {
     std::string result;
-    for (const Path& folder : folders) result += folder.native() + ":";
+    for (const Path& folder : folders)
+        if (!folder.empty()) result += folder.native() + ":";
     if (const char* path = std::getenv("PATH")) return result + path;
-    result.pop_back();
+    if (!result.empty()) result.pop_back();
     return result;
 }
 
 std::string own_path() { return read_link("/proc/self/exe").value_or(""); }
 
-Path stand_ins() { return Path(own_path()).parent_path().parent_path() / "libexec/stasis"; }
+Path stand_ins(const Path& program) {
+    const Path prefix = program.parent_path().parent_path();
+    struct stat file {};
+    struct stat folder {};
+    if (::stat(program.c_str(), &file) < 0 || ::stat(prefix.c_str(), &folder) < 0) return {};
+    if ((folder.st_mode & S_IWOTH) != 0 || (folder.st_uid != 0 && folder.st_uid != file.st_uid)) return {};
+    return prefix / "libexec/stasis";
+}
 
 WaitStatus WaitStatus::from(int status) {
     WaitStatus result;

@@ -104,14 +104,15 @@ class Running {
 /// What a program has to say is in its first line.
 std::string first_line(const std::string& text);
 
-/// $PATH with these folders before all others.
+/// $PATH with these folders before all others; an empty one is left out.
 std::string path_with(const std::vector<Path>& folders);
 
 /// Where this very program lies; for one that only starts it, /proc/self/exe does.
 std::string own_path();
 
-/// Where its stand-ins lie, quicker than what CRIU finds by their names otherwise (libexec/). There need not be any.
-Path stand_ins();
+/// Where the stand-ins of `program` lie, quicker than what CRIU finds by their names otherwise (libexec/); there need
+/// not be any. Empty where others than those who can change the program itself could put some there, as in /tmp/x.
+Path stand_ins(const Path& program = own_path());
 
 /// Starts a command and waits for its end.
 RunResult run(Command command, Interrupts* interrupts = nullptr);

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# The causes of a real CRIU: one that passes by itself, one that does not.
+# The causes of a real CRIU: one that passes by itself, one that does not; and one that only the runtime tells.
 . "$(dirname "$0")/common.sh"
+. "$TESTS_DIR/bundle.sh"
+. "$TESTS_DIR/counting.sh"
 
 # start PROGRAM...: in a session of its own, without our descriptors; its pid in $TARGET.
 start() {
@@ -42,3 +44,16 @@ expect_exit 1 stasis snapshot "pid:$TARGET" --ignore-blockers
 grep -q 'stasis: cause: a Unix .*socket is connected to a process outside the target' <<<"$ERR" || fail "$ERR"
 ! grep -q 'trying again' <<<"$ERR" || fail "$ERR"
 assert_no_leftovers
+
+echo "== a hook of the container's that fails: as the runtime tells it"
+new_container hooked
+start_container "$ID" "$BUNDLE"
+stasis stateful-stop "runc:$ID" >/dev/null
+cp "$BUNDLE/config.json" "$WORK/config.json"
+bundle_set "$BUNDLE" '
+c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "echo there is no lease >&2; exit 1"]}]}'
+expect_exit 1 stasis restore "runc:$ID"
+[[ $ERR == *"there is no lease"* && $ERR == *"action scripts failed"* ]] || fail "$ERR"
+cp "$WORK/config.json" "$BUNDLE/config.json"
+stasis restore "runc:$ID" >/dev/null
+wait_for 10 "it counts on" counts_beyond 0

@@ -42,6 +42,7 @@ stop_and_restore() {
     [ $((before - shared)) -le 1 ] || fail "/dev/shm was kept at $shared, the root file system at $before"
     stasis restore "$NAME" >/dev/null
     [ "$(count)" -lt $((before + 100)) ] || fail "the count jumped from $before to $(count)"
+    ! grep -q prepare-network "$(pod_field .OCIConfigPath)" || fail "a hook of the restore's is left in its configuration"
     check_alive "after the restore of the stop state"
     stasis delete "$NAME" "$(basename "$STASIS_STORE/podman/$NAME"/stop-*)" >/dev/null
 }

@@ -1,6 +1,7 @@
 #include "lib/sys/child.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -38,6 +39,26 @@ TEST_CASE("a program that is not there is a precondition with a remedy") {
     test::write(temp / "plain", "no program");
     REQUIRE(error_of([&] { (void)run(command({temp / "plain"})); }).kind() == Kind::precondition);
     REQUIRE_FALSE(has_children());
+}
+
+TEST_CASE("stand-ins are taken from a place only where nobody else can put them") {
+    const TempDir temp;
+    std::filesystem::create_directories(temp / "prefix/sbin");
+    const Path program = temp / "prefix/sbin/stasis";
+    test::write(program, "");
+    REQUIRE(::chmod((temp / "prefix").c_str(), 0755) == 0);
+    REQUIRE(stand_ins(program) == temp / "prefix/libexec/stasis");
+    REQUIRE(::chmod((temp / "prefix").c_str(), 01777) == 0);
+    REQUIRE(stand_ins(program).empty());
+    REQUIRE(stand_ins(temp / "nowhere/sbin/stasis").empty());
+}
+
+TEST_CASE("folders are put before those of PATH") {
+    const Environment path("PATH", "/a:/b");
+    REQUIRE(path_with({"/x", "", "/y"}) == "/x:/y:/a:/b");
+    ::unsetenv("PATH");
+    REQUIRE(path_with({"/x", "/y"}) == "/x:/y");
+    REQUIRE(path_with({""}).empty());
 }
 
 TEST_CASE("the end of a program is told apart") {

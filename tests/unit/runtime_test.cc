@@ -8,6 +8,7 @@
 #include "lib/runtime/mounts.h"
 #include "lib/runtime/pid.h"
 #include "lib/runtime/podman_storage.h"
+#include "lib/runtime/runc_network.h"
 #include "lib/runtime/stdio.h"
 #include "lib/sys/child.h"
 #include "tests/unit/catch.h"
@@ -183,6 +184,20 @@ class StorageConf {
     StorageConf& operator=(const StorageConf&) = delete;
     ~StorageConf() { (void)::unsetenv("CONTAINERS_STORAGE_CONF"); }
 };
+
+TEST_CASE("the hook that prepares a network is one restore's alone, beside the container's own hooks") {
+    const Json plain = Json::parse(R"({"hooks": {"createRuntime": [{"path": "/bin/own", "args": ["own"]}]}})");
+    RestorePlan first;
+    first.images = "/first";
+    RestorePlan second;
+    second.images = "/second";
+    const Json hooks = with_network_hook(with_network_hook(plain, first), second).at("hooks").at("createRuntime");
+    REQUIRE(hooks.size() == 2);
+    REQUIRE(hooks[0] == plain.at("hooks").at("createRuntime")[0]);
+    REQUIRE(hooks[1].at("args")[2] == "/second");
+    REQUIRE(without_network_hook(with_network_hook(plain, first)) == plain);
+    REQUIRE(without_network_hook(Json::object()) == Json::object());
+}
 
 TEST_CASE("podman is asked for what its storage may list") {
     const TempDir temp;
