@@ -22,6 +22,12 @@ Status parse_status(const std::string& text) {
     return Status::stopped;
 }
 
+/// What a runtime fails for comes last in its log; warnings of what came of it come before.
+std::string last_line(std::string text) {
+    while (text.ends_with('\n')) text.pop_back();
+    return text.substr(text.rfind('\n') + 1);
+}
+
 }  // namespace
 
 std::vector<std::string> OciAdapter::command(const std::vector<std::string>& words) const {
@@ -199,9 +205,8 @@ proc::Identity OciAdapter::restore(const RestorePlan& plan, sys::Interrupts& int
         orphans.end_all();
         clear_remains(plan.details);
         interrupts.check();
-        const std::string said = sys::read_file_if_exists(under_way.log).value_or("");
         throw Error(Kind::failed, program_ + " restore ended with " + ended.describe())
-            .details({sys::first_line(said)})
+            .details({last_line(sys::read_file_if_exists(under_way.log).value_or(""))})
             .log(criu_log);
     }
     if (plan.details.at("paused").get<bool>()) {

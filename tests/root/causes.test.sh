@@ -47,13 +47,14 @@ assert_no_leftovers
 
 echo "== a hook of the container's that fails: as the runtime tells it"
 new_container hooked
+bundle_set "$BUNDLE" '
+command = "[ ! -e " + args[0] + " ] || { echo there is no lease >&2; exit 1; }"
+c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", command]}]}' "$WORK/no-lease"
 start_container "$ID" "$BUNDLE"
 stasis stateful-stop "runc:$ID" >/dev/null
-cp "$BUNDLE/config.json" "$WORK/config.json"
-bundle_set "$BUNDLE" '
-c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "echo there is no lease >&2; exit 1"]}]}'
+touch "$WORK/no-lease"
 expect_exit 1 stasis restore "runc:$ID"
 [[ $ERR == *"there is no lease"* && $ERR == *"action scripts failed"* ]] || fail "$ERR"
-cp "$WORK/config.json" "$BUNDLE/config.json"
+rm "$WORK/no-lease"
 stasis restore "runc:$ID" >/dev/null
 wait_for 10 "it counts on" counts_beyond 0
