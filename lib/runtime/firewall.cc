@@ -1,10 +1,13 @@
 #include "lib/runtime/firewall.h"
 
-#include <array>
+#include <unistd.h>
+
+#include <algorithm>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lib/base/error.h"
 #include "lib/sys/child.h"
@@ -37,13 +40,13 @@ std::string without_criu_tables(const std::string& rules) {
     return result;
 }
 
-/// `programs`: the first that is there.
+/// To the first of the programs that is there; where there are no rules, to none.
 void feed(const std::vector<std::string>& programs, const std::vector<std::string>& options, const std::string& rules) {
     if (rules.find_first_not_of(" \n") == std::string::npos) return;
+    const auto there = std::find_if(programs.begin(), programs.end(),
+                                    [](const std::string& program) { return sys::find_program(program).has_value(); });
     sys::Command command;
-    for (const std::string& program : programs)
-        if (command.args.empty() && sys::find_program(program)) command.args = {program};
-    if (command.args.empty()) command.args = {programs.front()};
+    command.args = {there != programs.end() ? *there : programs.front()};
     command.args.insert(command.args.end(), options.begin(), options.end());
     const sys::UniqueFd input = sys::memory_file("rules");
     sys::write_all(input.get(), rules, "the rules of the firewall");

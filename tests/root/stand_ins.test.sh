@@ -11,7 +11,7 @@ need nft iptables-legacy ip6tables-legacy
 # All are called through these, which say so.
 mkdir "$WORK/bin"
 # shellcheck disable=SC2016  # the program written expands it
-for name in tar iptables-legacy-save ip6tables-legacy-save; do
+for name in tar iptables-legacy-save ip6tables-legacy-save nft; do
     real=$(command -v $name)
     printf '#!/bin/sh\necho "%s $1" >>%q\nexec %q "$@"\n' $name "$WORK/calls" "$real" >"$WORK/bin/$name"
 done
@@ -47,23 +47,26 @@ OUT=$(calls tar stasis restore "runc:$ID")
 check_eq "$(listing)" "$BEFORE" "what is in memory"
 wait_for 10 "it counts on" counts_beyond 0
 
+# stop_with_tar: tar packs one of its file systems, and all is there again.
+stop_with_tar() {
+    BEFORE=$(listing)
+    check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "1 --create" "calls of tar"
+    stasis restore "runc:$ID" >/dev/null
+    check_eq "$(listing)" "$BEFORE" "what is in memory"
+}
+
 echo "== what has contents, tar packs"
 in_root sh -ec 'cd mnt; mkdir -p a/b; echo text >a/b/file; ln a/b/file hard; : >empty; mkfifo fifo; ln -s a/b link'
-BEFORE=$(listing)
-check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "1 --create" "calls of tar"
-stasis restore "runc:$ID" >/dev/null
-check_eq "$(listing)" "$BEFORE" "what is in memory"
+stop_with_tar
 check_eq "$(in_root cat mnt/hard)" text "what is in its file"
 
 echo "== more of them than tar takes time to start"
 in_root sh -ec 'cd mnt; rm -r *; i=0; while [ $i -lt 100 ]; do : >$i; i=$((i + 1)); done'
-BEFORE=$(listing)
-check_eq "$(calls tar stasis stateful-stop "runc:$ID")" "1 --create" "calls of tar"
-stasis restore "runc:$ID" >/dev/null
-check_eq "$(listing)" "$BEFORE" "what is in memory"
+stop_with_tar
 
-echo "== no rules of iptables' older kind: nobody is asked for them"
-check_eq "$(calls iptables-legacy-save stasis snapshot "runc:$ID" none)" "" "calls of iptables-legacy-save"
+echo "== no rules of iptables' older kind: nobody is asked for them, and none are set"
+check_eq "$(calls iptables-legacy-save stasis stateful-stop "runc:$ID")" "" "calls of iptables-legacy-save"
+check_eq "$(calls nft stasis restore "runc:$ID")" "" "calls of nft by a restore" # CRIU's table alone was saved
 
 echo "== with some, they are saved"
 firewall_set
@@ -71,8 +74,7 @@ firewall_set
 check_eq "$(calls ip6tables-legacy-save stasis stateful-stop "runc:$ID")" "1 ,1 -V" "calls of ip6tables-legacy-save"
 stasis restore "runc:$ID" >/dev/null
 firewall_is_set
-no_rules_of_criu() { [ -z "$(criu_rules_in "$(container_pid "$ID")")" ]; }
-no_rules_of_criu || fail "rules of CRIU's are left in the container"
+[ -z "$(criu_rules_in "$(container_pid "$ID")")" ] || fail "rules of CRIU's are left in the container"
 rc delete --force "$ID"
 
 echo "== in a user namespace, whose root packs"
